@@ -1,0 +1,49 @@
+"""The `retail-lake` command: one module per subcommand, imported when it is used; their heavy parts inside the command.
+
+Belongs here: the group and how failures are told. Does not: what a subcommand does.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+import click
+
+from retail_lake.failure import ConfigurationFailure, Failure
+
+COMMANDS: Final = ("demo", "ui", "sql", "status", "preview", "parity", "reload")
+# What a person asked for cannot be; as opposed to 1: it was tried and failed.
+USAGE: Final = 2
+
+
+class Commands(click.Group):
+    """Subcommands found by name, and a `Failure` told as one message: exit code 2 if it is for the user to set right."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The module of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"retail_lake.cli.{cmd_name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand."""
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            click.echo(str(failure), err=True)
+            ctx.exit(USAGE if isinstance(failure, ConfigurationFailure) else 1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="retail-lake")
+def main() -> None:
+    """A retail data lake and warehouse on one machine.
+
+    Everything is kept in one folder: RETAIL_LAKE_HOME, or .retail_lake where you are. Start with: retail-lake demo
+    """

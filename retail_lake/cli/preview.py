@@ -1,0 +1,106 @@
+"""`retail-lake preview`: one table, one day, run and audited, and nothing published."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import click
+
+from retail_lake.cli.common import DAY
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from retail_lake.config import Settings
+    from retail_lake.contract import Table
+    from retail_lake.jobs.description import DayReport, JobReport
+
+
+@click.command(name="preview", short_help="Run and audit one table and publish nothing.")
+@click.argument("table")
+@click.option("--day", type=DAY, required=True, help="The day to build; for an unpartitioned table any day of the lake.")
+@click.option("--rows", type=click.IntRange(min=0), default=10, show_default=True, help="How many of its rows to show.")
+@click.option("--engine", type=click.Choice(["local", "spark"]), help="What runs it (default: as the settings say).")
+def command(table: str, day: date, rows: int, engine: str | None) -> None:
+    """Build TABLE for a day from what is published now, audit it, show the verdicts and some rows, and throw it away.
+
+    Exit code 1 if the audit would block the day. Columns with personal data are masked.
+    """
+    from retail_lake.cli.common import check_day, console, find_tables, settings
+    from retail_lake.cli.trial import describe, staging
+    from retail_lake.engines import engine as open_engine
+    from retail_lake.lake.lake import Lake
+    from retail_lake.tables import TABLES
+
+    current = settings()
+    check_day(day, current)
+    (found,) = find_tables([table], TABLES)
+    out = console()
+    with staging(current, describe(Lake(current), found, day)) as job:
+        chosen = "spark" if found.spark else engine or current.engine
+        with console(stderr=True).status(f"Building {found.full_name} on {chosen} ..."):
+            report = open_engine(current, chosen).run(job)
+        for of_day in report.days:
+            _show_report(out, found, of_day)
+        _show_samples(out, report)
+        if rows:
+            _show_rows(out, current, found, report, rows)
+    blocked = any(d.blocked for d in report.days)
+    out.print("The day would be blocked." if blocked else "The day would be published.", "Nothing was published.")
+    if blocked:
+        raise SystemExit(1)
+
+
+def _show_report(out: Console, table: Table, day: DayReport) -> None:
+    from retail_lake.cli.common import count, grid
+
+    out.print(
+        f"{table.full_name} {day.day or ''}: {day.rows_in:,} rows in, {day.published:,} to publish, {day.quarantined:,} to quarantine, "
+        f"{day.duplicates:,} duplicates"
+    )
+    for problem in day.problems:
+        out.print(f"  {problem.key}: {problem.problem}", markup=False)
+    if not day.verdicts:
+        return
+    verdicts = grid("check", "verdict", "unexpected", "judged", "observed", "details", numbers=("unexpected", "judged"))
+    for verdict in day.verdicts:
+        said = "passed" if verdict.success else "warns" if verdict.severity == "warning" else "blocks"
+        judged = f"{verdict.judged:,}" if verdict.judged is not None else ""
+        unexpected = count(verdict.unexpected) if verdict.unexpected is not None else ""
+        verdicts.add_row(verdict.rule, said, unexpected, judged, verdict.observed or "", verdict.details or "")
+    out.print(verdicts)
+
+
+def _show_samples(out: Console, report: JobReport) -> None:
+    from rich.markup import escape
+
+    from retail_lake.cli.common import grid, shown
+
+    for rule, rows in report.samples.items():
+        if rows:
+            sample = grid(*rows[0], title=f"Rows that break {rule}")
+            for row in rows:
+                sample.add_row(*(escape(shown(v)) for v in row.values()))
+            out.print(sample)
+
+
+def _show_rows(out: Console, current: Settings, table: Table, report: JobReport, limit: int) -> None:
+    """Some staged rows, personal data masked."""
+    from rich.markup import escape
+
+    from retail_lake.cli.common import grid, shown
+    from retail_lake.quality.masking import mask
+    from retail_lake.warehouse.connection import open_memory, path_of
+
+    files = [path_of(f.uri) for f in report.staged if f.rows]
+    if not files:
+        return
+    with open_memory(current) as connection:
+        result = connection.execute("FROM read_parquet(?, hive_partitioning => false) LIMIT ?", [files, limit])
+        names = [d[0] for d in result.description or []]
+        sample = grid(*names, title="Rows to publish")
+        for row in result.fetchall():
+            values = (mask(v) if n in table.pii and v is not None else shown(v) for n, v in zip(names, row, strict=True))
+            sample.add_row(*(escape(v) for v in values))
+    out.print(sample)

@@ -1,0 +1,34 @@
+"""`retail-lake reload`: a warehouse table built anew from the lake, after a change that adding columns cannot make."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="reload", short_help="Build warehouse tables anew from the lake.")
+@click.argument("tables", nargs=-1, required=True, metavar="TABLE...")
+def command(tables: tuple[str, ...]) -> None:
+    """Drop each TABLE of the warehouse and load all of its published days from the lake.
+
+    For a contract that changed in a way the warehouse refuses. The lake is only read.
+    """
+    import uuid
+
+    from retail_lake.cli.common import console, find_tables, settings
+    from retail_lake.contract import Layer
+    from retail_lake.failure import ConfigurationFailure
+    from retail_lake.lake.lake import Lake
+    from retail_lake.tables import TABLES
+    from retail_lake.warehouse.duckdb import DuckDBWarehouse
+
+    current = settings()
+    gold = {name: table for name, table in TABLES.items() if table.layer is Layer.GOLD}
+    chosen = find_tables(tables, gold)
+    lake, warehouse = Lake(current), DuckDBWarehouse(current)
+    for table in chosen:
+        if lake.stored(table.full_name) is None:
+            raise ConfigurationFailure(f"{table.full_name} was never published: there is nothing to load {table.name} from.")
+    for table in chosen:
+        warehouse.drop(table)
+        outcome = warehouse.load(table, None, lake, run_id=f"reload-{uuid.uuid4().hex[:8]}")
+        console().print(f"{table.name}: {outcome.total_rows:,} rows in {outcome.seconds:.1f} s")

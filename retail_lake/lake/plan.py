@@ -1,0 +1,196 @@
+"""What a table needs built, and from exactly what: pinned inputs, fingerprints, jobs cut to size.
+
+A fingerprint digests a table's code and its inputs' fingerprints, day by day. A day whose fingerprint is already
+published is unchanged; one whose own input day was never published has to wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from retail_lake.config import Settings
+from retail_lake.contract import Layer, Table
+from retail_lake.jobs.description import JobDescription, LandedFile, PinnedInput
+from retail_lake.lake.lake import Lake
+from retail_lake.lake.publications import Publication
+from retail_lake.sources.landing import Landed, landed
+from retail_lake.tables import TABLES, inputs
+
+# Raised when the job program comes to give other results for the same contract and inputs.
+PROGRAM_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs to run, the days that need none, and the days that cannot be built yet, with the reason."""
+
+    table: Table
+    jobs: tuple[JobDescription, ...]
+    unchanged: tuple[date | None, ...] = ()
+    waiting: Mapping[date | None, str] = field(default_factory=dict)
+    fingerprints: Mapping[date | None, str] = field(default_factory=dict)
+
+
+def plan(lake: Lake, table: Table, days: Sequence[date], *, run_id: str, force: bool = False) -> Plan:
+    """Plan the build of these days (ignored for an unpartitioned table). `force` builds unchanged days too."""
+    listed_at = datetime.now(UTC)
+    if table.layer is Layer.BRONZE:
+        found = landed(table.landing, days, lake.settings) if table.landing else None
+        prints, waiting = _bronze_fingerprints(table, days, found, lake.settings), {}
+    else:
+        found = None
+        prints, waiting = _fingerprints(lake, table, days)
+    known = lake.publications_by_day().get(table.full_name, {})
+    unchanged = () if force else tuple(d for d, f in prints.items() if d in known and f in (known[d].fingerprint, known[d].refused))
+    todo = [d for d in prints if d not in unchanged]
+    jobs = tuple(
+        _describe(lake, table, chunk, {d: prints[d] for d in chunk}, run_id, force, found, listed_at)
+        for chunk in _chunks(lake, table, todo)
+    )
+    return Plan(table, jobs, unchanged, waiting, prints)
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:20]
+
+
+def _code(table: Table, settings: Settings) -> list[object]:
+    return [PROGRAM_VERSION, table.code_version, settings.store_time_zone]
+
+
+def _bronze_fingerprints(table: Table, days: Sequence[date], found: Landed | None, settings: Settings) -> dict[date | None, str]:
+    prints: dict[date | None, str] = {}
+    for day in days:
+        files = [(f.key, f.size, f.modified.isoformat()) for f in found.files.get(day, [])] if found else []
+        problems = [(p.key, p.rule) for p in found.problems.get(day, [])] if found else []
+        first = str(settings.first_day) if (day - settings.first_day).days <= (table.landing.max_lateness if table.landing else 0) else ""
+        prints[day] = _digest(_code(table, settings), day, files, problems, first)
+    return prints
+
+
+def _fingerprints(lake: Lake, table: Table, days: Sequence[date]) -> tuple[dict[date | None, str], dict[date | None, str]]:
+    known = lake.publications_by_day()
+    code = _code(table, lake.settings)
+    names = [n for n in inputs(table) if n != "run.days"]
+    if table.day is None:
+        seen = [(n, _whole(known.get(n, {}))) for n in names]
+        return {None: _digest(code, seen)}, {}
+    prints: dict[date | None, str] = {}
+    waiting: dict[date | None, str] = {}
+    whole = {n: _whole(known.get(n, {})) for n in names if n in table.whole}
+    bronze = {n: _by_touched_day(known.get(n, {})) for n in names if TABLES[n].layer is Layer.BRONZE}
+    for day in days:
+        parts: list[object] = []
+        for name in names:
+            published = known.get(name, {})
+            if name in whole:
+                parts.append((name, whole[name]))
+            elif TABLES[name].day is None:
+                dimension = published.get(None)
+                if dimension is None or not dimension.visible:
+                    waiting[day] = f"{name} was never published"
+                else:
+                    parts.append((name, dimension.seen_on(day)))
+            else:
+                if day not in published or not published[day].visible:
+                    waiting[day] = f"{name} has no {day}"
+                elif name in bronze:
+                    parts.append((name, bronze[name].get(day, [])))
+                else:
+                    window = [day - timedelta(days=i) for i in range(table.window)]
+                    parts.append((name, [published[d].fingerprint for d in window if d in published and published[d].rows]))
+        if day not in waiting:
+            prints[day] = _digest(code, day, parts)
+    return prints, waiting
+
+
+def _whole(published: Mapping[date | None, Publication]) -> list[tuple[str, str]]:
+    """The days with rows: an empty day adds nothing to a table that is read entirely."""
+    return sorted((str(d), p.fingerprint) for d, p in published.items() if p.visible and p.rows)
+
+
+def _by_touched_day(published: Mapping[date | None, Publication]) -> dict[date, list[tuple[str, str]]]:
+    """For each business day the arrival days whose records claim it."""
+    touched: dict[date, list[tuple[str, str]]] = {}
+    for arrival, publication in sorted(published.items(), key=lambda item: item[0] or date.min):
+        for day in publication.touched_days:
+            touched.setdefault(day, []).append((str(arrival), publication.fingerprint))
+    return touched
+
+
+def _chunks(lake: Lake, table: Table, todo: Sequence[date | None]) -> list[list[date | None]]:
+    """Cut the days into jobs of at most `job_rows` input rows, a day being the smallest piece.
+
+    Bronze streams its files and is not cut.
+    """
+    if not todo:
+        return []
+    if table.day is None or table.layer is Layer.BRONZE:
+        return [list(todo)]
+    known = lake.publications_by_day()
+    rows: dict[date, int] = {}
+    for name in inputs(table):
+        if name in table.whole or name == "run.days":
+            continue
+        for day, publication in known.get(name, {}).items():
+            if day:
+                rows[day] = rows.get(day, 0) + publication.rows
+    chunks: list[list[date | None]] = [[]]
+    size = 0
+    for day in sorted(d for d in todo if d):
+        if chunks[-1] and size + rows.get(day, 0) > lake.settings.job_rows:
+            chunks.append([])
+            size = 0
+        chunks[-1].append(day)
+        size += rows.get(day, 0)
+    return chunks
+
+
+def _describe(
+    lake: Lake,
+    table: Table,
+    chunk: Sequence[date | None],
+    prints: Mapping[date | None, str],
+    run_id: str,
+    force: bool,
+    found: Landed | None,
+    listed_at: datetime,
+) -> JobDescription:
+    days = tuple(d for d in chunk if d)
+    settings = lake.settings
+    job_id = _digest(table.full_name, {str(d): f for d, f in prints.items()}, run_id if force else "")
+    files: list[LandedFile] = [f for d in days for f in found.files.get(d, [])] if found else []
+    return JobDescription(
+        job_id=job_id,
+        run_id=run_id,
+        table=table.full_name,
+        days=days,
+        code_version=table.code_version,
+        fingerprints={str(d or "whole"): f for d, f in prints.items()},
+        inputs=tuple(_pin(lake, table, name, days) for name in inputs(table) if name != "run.days"),
+        previous=lake.pin(table.full_name) if table.day is None else None,
+        landed=tuple(files),
+        problems=tuple(p for d in days for p in found.problems.get(d, [])) if found else (),
+        superseded_files={d: n for d, n in found.superseded.items() if d in days} if found else {},
+        listed_at=listed_at if found else None,
+        first_day=settings.first_day,
+        last_day=settings.last_day,
+        store_time_zone=settings.store_time_zone,
+        staging=f"{lake.data_location(table.full_name)}/data/{job_id}-{uuid.uuid4().hex[:8]}",
+    )
+
+
+def _pin(lake: Lake, table: Table, name: str, days: Sequence[date]) -> PinnedInput:
+    source = TABLES[name]
+    if table.day is None or source.day is None or name in table.whole:
+        return lake.pin(name)
+    if source.layer is Layer.BRONZE:
+        arrivals = [a for a, p in lake.publications_by_day().get(name, {}).items() if a and set(days) & set(p.touched_days)]
+        return lake.pin(name, arrivals, source.day) if arrivals else lake.pin(name, days, source.day)
+    window = [min(days) - timedelta(days=table.window - 1), *days]
+    return lake.pin(name, window, source.day)

@@ -1,0 +1,126 @@
+"""One table's way from pinned inputs to published days: plan, run, publish. Without Dagster.
+
+Belongs here: the order of the steps and what became of each day. Does not: any step itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from retail_lake.contract import Table
+from retail_lake.engines.base import Engine
+from retail_lake.jobs.description import DayReport
+from retail_lake.lake.lake import Lake
+from retail_lake.lake.plan import plan
+from retail_lake.lake.publish import publish
+
+
+@dataclass(frozen=True)
+class DayOutcome:
+    """What became of one day (`day` None: of an unpartitioned table).
+
+    `status` is published, incomplete (published, but a file is missing or unreadable), blocked, superseded (newer inputs
+    were published meanwhile), unchanged, or skipped (`reason` says what it waits for). `report` is there when the day was
+    built. Rows are what readers see now, `previous_rows` what they saw before.
+    """
+
+    day: date | None
+    status: str
+    report: DayReport | None = None
+    rows: int = 0
+    previous_rows: int | None = None
+    reason: str = ""
+
+    @property
+    def visible(self) -> bool:
+        """Whether downstream days may be built on it."""
+        return self.status in ("published", "incomplete", "unchanged", "superseded")
+
+
+@dataclass(frozen=True)
+class TableOutcome:
+    """What became of a table's days, with masked samples of violating rows by rule and seconds by phase."""
+
+    table: Table
+    days: tuple[DayOutcome, ...]
+    samples: dict[str, list[dict[str, str | None]]]
+    seconds: dict[str, float]
+    job_ids: tuple[str, ...]
+    snapshot_id: int | None
+    engine: str
+
+    @property
+    def failed(self) -> tuple[DayOutcome, ...]:
+        """The days that are not what they should be: blocked or skipped."""
+        return tuple(d for d in self.days if not d.visible)
+
+
+def materialize(
+    lake: Lake,
+    engine: Engine,
+    table: Table,
+    days: Sequence[date],
+    *,
+    run_id: str,
+    unavailable: frozenset[date] = frozenset(),
+    force: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> TableOutcome:
+    """Build and publish these days of a table (all of it, when it is unpartitioned), but for the `unavailable` ones.
+
+    Days that are as published already are left alone unless `force`. Raises a `Failure` when a job or a commit fails as
+    a whole; a bad day does not raise, it is in the outcome.
+    """
+    started = time.perf_counter()
+    before = dict(lake.publications_by_day().get(table.full_name, {}))
+    wanted = [d for d in days if d not in unavailable] if table.day else []
+    made = plan(lake, table, wanted, run_id=run_id, force=force)
+    seconds: dict[str, float] = defaultdict(float, plan=time.perf_counter() - started)
+    outcomes: dict[date | None, DayOutcome] = {}
+    samples: dict[str, list[dict[str, str | None]]] = {}
+    snapshot_id = None
+    for number, job in enumerate(made.jobs, 1):
+        part = f" ({number}/{len(made.jobs)})" if len(made.jobs) > 1 else ""
+        progress(f"{table.full_name}: {_span(job.days)}{part} on {engine.name}")
+        started = time.perf_counter()
+        report = engine.run(job)
+        seconds["run"] += time.perf_counter() - started
+        started = time.perf_counter()
+        published = publish(lake, job, report)
+        seconds["publish"] += time.perf_counter() - started
+        for phase, spent in report.seconds.items():
+            seconds[phase] += spent
+        for rule, rows in report.samples.items():
+            samples.setdefault(rule, rows)
+        snapshot_id = published.snapshot_id or snapshot_id
+        for found in report.days:
+            previous = before.get(found.day)
+            rows_before = previous.rows if previous and previous.visible else None
+            status = published.status[found.day]
+            rows = found.published if status in ("published", "incomplete") else rows_before or 0
+            outcomes[found.day] = DayOutcome(found.day, status, found, rows, rows_before)
+    for day in made.unchanged:
+        outcomes[day] = _unchanged(day, before[day].status, before[day].rows)
+    for day, reason in made.waiting.items():
+        outcomes[day] = DayOutcome(day, "skipped", reason=reason)
+    for day in set(days) & unavailable if table.day else ():
+        outcomes[day] = DayOutcome(day, "skipped", reason="an input of the day was not published in this run")
+    ordered = tuple(sorted(outcomes.values(), key=lambda o: o.day or date.min))
+    return TableOutcome(table, ordered, samples, dict(seconds), tuple(j.job_id for j in made.jobs), snapshot_id, engine.name)
+
+
+def _unchanged(day: date | None, status: str, rows: int) -> DayOutcome:
+    """A day left alone; one whose last attempt was blocked is still blocked: nothing it depends on has changed."""
+    if status == "blocked":
+        return DayOutcome(day, "blocked", None, rows, rows, "blocked before; its inputs and rules are as they were then")
+    return DayOutcome(day, "unchanged", None, rows, rows)
+
+
+def _span(days: Sequence[date]) -> str:
+    if not days:
+        return "the whole table"
+    return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]}, {len(days)} days"

@@ -1,0 +1,175 @@
+"""Assets from contracts: what the UI shows of each table, and the one step that builds them.
+
+Belongs here: specs with their descriptions and definition metadata. Does not: what the step does (`step.py`).
+
+Without postponed annotations: Dagster reads the step's own, and does not resolve text.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from retail_lake.contract import Table
+from retail_lake.orchestration.checks import check_specs, warehouse_check_specs
+from retail_lake.orchestration.graph import LANDING, WAREHOUSE, Graph, table_key, warehouse_key
+from retail_lake.orchestration.step import Materialize, RunOptions, run_step
+
+STEP = "build"
+_ENGINE_KINDS = {"local": "duckdb", "spark": "spark"}
+
+
+def external_assets(graph: Graph) -> list[dg.AssetSpec]:
+    """The landed datasets: other systems write them, the lake only reads."""
+    return [
+        dg.AssetSpec(
+            key,
+            group_name=LANDING,
+            description=(
+                f"Files of `{landing.dataset}` from the system `{landing.system}`, byte for byte as they arrived.\n\n"
+                f"Keys below `{landing.system}/{landing.dataset}/` match `{landing.pattern}`; read by `sources/{landing.reader}`."
+            ),
+            partitions_def=graph.days,
+            kinds={"file"},
+            tags={"layer": LANDING},
+            metadata={"dagster/uri": f"{graph.settings.landing_uri}/{landing.system}/{landing.dataset}/"},
+        )
+        for key, landing in graph.landings().items()
+    ]
+
+
+def lake_assets(graph: Graph, materialize: Materialize | None = None) -> dg.AssetsDefinition:
+    """All lake and warehouse tables as one step, of which any selection can run: one process, one run, one event per day."""
+    lineage = _lineage(graph)
+    specs = [_spec(graph, t, lineage.get(t.full_name, {})) for t in graph.tables.values()]
+    specs += [_warehouse_spec(graph, t) for t in graph.gold()]
+    checks = [c for t in graph.tables.values() for c in check_specs(graph, t)]
+    checks += [c for t in graph.gold() for c in warehouse_check_specs(graph, t)]
+
+    @dg.multi_asset(
+        name=STEP,
+        specs=specs,
+        check_specs=checks,
+        can_subset=True,
+        required_resource_keys={"lake", "warehouse", *_ENGINE_KINDS},
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def build(context: dg.AssetExecutionContext, config: RunOptions) -> Iterator[Any]:
+        yield from run_step(context, graph, config, materialize)
+
+    return build
+
+
+def _spec(graph: Graph, table: Table, lineage: Mapping[str, list[tuple[str, str]]]) -> dg.AssetSpec:
+    metadata: dict[str, Any] = {
+        "dagster/relation_identifier": table.full_name,
+        "dagster/column_schema": column_schema(table),
+        "dagster/uri": f"{graph.settings.lake_uri}/{table.layer}/{table.name}",
+        "grain": table.grain,
+    }
+    if table.key:
+        metadata["key"] = ", ".join(table.key)
+    if lineage:
+        metadata["dagster/column_lineage"] = column_lineage(graph, lineage)
+    return dg.AssetSpec(
+        table_key(table),
+        deps=graph.deps(table),
+        description=description(table),
+        group_name=str(table.layer),
+        partitions_def=graph.partitions(table),
+        owners=[table.owner],
+        kinds={"iceberg", _ENGINE_KINDS["spark" if table.spark else graph.settings.engine], str(table.layer)},
+        tags=_tags(table, str(table.layer)),
+        metadata=metadata,
+        skippable=True,
+    )
+
+
+def _warehouse_spec(graph: Graph, table: Table) -> dg.AssetSpec:
+    same = {c.name: [(table.full_name, c.name)] for c in table.columns}
+    return dg.AssetSpec(
+        warehouse_key(table),
+        deps=[dg.AssetDep(table_key(table))],
+        description=f"`{table.full_name}` in the warehouse, as `{table.name}`.\n\n{description(table)}",
+        group_name=WAREHOUSE,
+        partitions_def=graph.partitions(table),
+        owners=[table.owner],
+        kinds={"duckdb", "table"},
+        tags=_tags(table, WAREHOUSE),
+        metadata={
+            "dagster/relation_identifier": table.name,
+            "dagster/column_schema": column_schema(table),
+            "dagster/column_lineage": column_lineage(graph, same),
+        },
+        skippable=True,
+    )
+
+
+def _tags(table: Table, layer: str) -> dict[str, str]:
+    return {"layer": layer, "workload": str(table.workload), **({"pii": ""} if table.pii else {})}
+
+
+def description(table: Table) -> str:
+    """The contract as Markdown: what it is, grain, key, columns, rules."""
+    lines = [table.description, "", f"**Grain:** {table.grain}"]
+    if table.key:
+        lines += ["", "**Key:** " + ", ".join(f"`{k}`" for k in table.key) + (f" within `{table.day}`" if table.day else "")]
+    if table.day:
+        window = f", each from the {table.window} days that end with it" if table.window > 1 else ""
+        lines += ["", f"**Days:** by `{table.day}`{window}"]
+    lines += ["", "| column | type | |", "|---|---|---|"]
+    lines += [f"| `{c.name}` | {_cell(c.type)} | {_cell(c.comment)}{' *(masked)*' if c.pii else ''} |" for c in table.columns]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("<", "&lt;")
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The contract's columns with what the rules say of each."""
+    said: dict[str, list[str]] = {}
+    for rule in table.rules:
+        for column in rule.columns:
+            said.setdefault(column, []).append(rule.name.split("__", 1)[1])
+    sole_key = table.key[0] if len(table.key) == 1 and not table.day else None
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                c.name,
+                type=c.type,
+                description=c.comment,
+                constraints=dg.TableColumnConstraints(
+                    nullable="not_be_null" not in said.get(c.name, []),
+                    unique=c.name == sole_key,
+                    other=[s for s in said.get(c.name, []) if s != "not_be_null"],
+                ),
+                tags={"pii": ""} if c.pii else {},
+            )
+            for c in table.columns
+        ]
+    )
+
+
+def column_lineage(graph: Graph, lineage: Mapping[str, list[tuple[str, str]]]) -> dg.TableColumnLineage:
+    """Each column's sources, `(table, column)` with the table's full name, as Dagster shows them."""
+    return dg.TableColumnLineage(
+        {
+            column: [
+                dg.TableColumnDep(table_key(graph.tables[name]), source) for name, source in sources if name in graph.tables
+            ]
+            for column, sources in lineage.items()
+        }
+    )
+
+
+def _lineage(graph: Graph) -> dict[str, dict[str, list[tuple[str, str]]]]:
+    """Column lineage of every table that has SQL, from its syntax tree; said aloud where there is none."""
+    try:
+        from retail_lake.sql.lineage import column_lineage as trace
+    except ImportError:
+        warnings.warn("Column lineage is not shown: retail_lake.sql.lineage is missing.", stacklevel=2)
+        return {}
+    return {name: trace(table, graph.tables) for name, table in graph.tables.items() if table.sql}

@@ -1,0 +1,178 @@
+"""Where Dagster keeps runs, events and schedules on the embedded default: SQLite, written in batches.
+
+Belongs here: the storage classes that `dagster.yaml` names. Does not: what is written (`events.py`).
+
+Dagster's stock SQLite storage opens a connection, and syncs the disk, two to four times per event, into two files. A
+year of days for every table is some 20,000 events, and that cost more than the data work. Here one file takes all runs,
+one engine keeps its connections, and a batch is one transaction. Several processes may read and write it at once
+(write-ahead log); a process that dies loses at most the events of its open transaction, and a power cut the last few
+(`synchronous=NORMAL`): they describe tables whose truth is in `ops.publications`, so running again restores them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as db
+from dagster import EventLogEntry
+from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
+from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
+from dagster._core.storage.event_log.schema import AssetKeyTable
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy.engine import Connection, Engine
+
+BUSY_SECONDS = 60
+"""How long a writer waits for another one: longer than any batch takes."""
+BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
+BATCH_SIZE = 1000
+
+
+class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
+    """One SQLite file for the events of all runs, in which whatever happens inside `transaction()` is committed at once."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        # Dagster batches the events it plans a run with only if this variable says so; a batch is what this class is for.
+        os.environ.setdefault(BATCH_SIZE_VARIABLE, str(BATCH_SIZE))
+        self._here = threading.local()
+        self._engine: Engine | None = None
+        self._engine_pid = 0
+        self._known: dict[str, bool] = {}
+        Path(base_dir).mkdir(parents=True, exist_ok=True)
+        # The webserver, the daemon and a run may all be the first; Dagster's own initialization is not safe against that.
+        with (Path(base_dir) / ".event_log.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            super().__init__(base_dir, inst_data)
+        self._watcher = SqlPollingEventWatcher(self)
+
+    def _connections(self) -> Engine:
+        if self._engine is None or self._engine_pid != os.getpid():  # a connection must not be used across a fork
+            # IMMEDIATE: a transaction takes the write lock when it starts, and waits for it, rather than failing half way.
+            self._engine = db.create_engine(
+                self._conn_string, connect_args={"timeout": BUSY_SECONDS, "isolation_level": "IMMEDIATE"}
+            )
+            self._engine_pid = os.getpid()
+            db.event.listen(self._engine, "connect", _tune)
+        return self._engine
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        if (shared := getattr(self._here, "connection", None)) is not None:
+            yield shared
+        else:
+            with self._connections().begin() as connection:
+                yield connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything this thread stores or reads inside is one transaction: all of it is kept, or none of it."""
+        if getattr(self._here, "connection", None) is not None:
+            yield
+            return
+        with self._connections().begin() as connection:
+            self._here.connection, self._here.assets = connection, {}
+            try:
+                yield
+                for event, event_id in self._here.assets.values():
+                    super()._store_asset_event(connection, event, event_id)
+            finally:
+                self._here.connection, self._here.assets = None, None
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store one event, and what follows from it, in one transaction."""
+        with self.transaction():
+            super().store_event(event)
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store many events in one transaction."""
+        with self.transaction():
+            for event in events:
+                super().store_event(event)
+
+    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
+        # This writes an asset's latest event of a type over the one before: in a transaction only the last one matters.
+        assert event.dagster_event is not None
+        latest, told = self._here.assets, (event.dagster_event.asset_key, event.dagster_event_type)
+        latest.pop(told, None)
+        latest[told] = (event, event_id)
+
+    # The schema is that of this version from the first: asking SQLite for it again with every event is half the time.
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        return column_name in AssetKeyTable.c
+
+    def has_table(self, table_name: str) -> bool:
+        if table_name not in self._known:
+            self._known[table_name] = super().has_table(table_name)
+        return self._known[table_name]
+
+    # Dagster's file watcher looks at the database file, which a write-ahead log leaves unchanged: poll instead.
+    def watch(self, run_id: str, cursor: str | None, callback: Callable[..., Any]) -> None:
+        self._watcher.watch_run(run_id, cursor, callback)
+
+    def end_watch(self, run_id: str, handler: Callable[..., Any]) -> None:
+        self._watcher.unwatch_run(run_id, handler)
+
+    def dispose(self) -> None:
+        self._watcher.close()
+        if self._engine is not None and self._engine_pid == os.getpid():
+            self._engine.dispose()
+
+
+def _tune(connection: Any, _record: Any) -> None:
+    """Set what SQLite keeps per connection."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA cache_size=-32000")
+
+
+class LakeStorage(DagsterSqliteStorage):
+    """Dagster's three storages below `<home>/dagster/storage`. `home` is `RETAIL_LAKE_HOME`, as `dagster.yaml` says."""
+
+    def __init__(self, home: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self.home = home
+        base = Path(home).absolute() / "dagster" / "storage"
+        base.mkdir(parents=True, exist_ok=True)
+        self.base_dir = str(base)
+        self._inst_data = inst_data
+        self._run_storage = SqliteRunStorage.from_local(str(base))
+        self._event_log_storage = BatchedSqliteEventLogStorage(str(base))
+        self._schedule_storage = SqliteScheduleStorage.from_local(str(base))
+        super(DagsterSqliteStorage, self).__init__()
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """What `dagster.yaml` gives: `home`."""
+        from dagster import StringSource
+
+        return {"home": StringSource}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> LakeStorage:
+        """Made by Dagster from `dagster.yaml`."""
+        return cls(inst_data=inst_data, **config_value)
+
+    def _part(self, module: str, name: str) -> ConfigurableClassData:
+        return ConfigurableClassData(module, name, f"base_dir: {self.base_dir}\n")
+
+    @property
+    def event_storage_data(self) -> ConfigurableClassData:
+        """How another process finds the events."""
+        return self._part(__name__, BatchedSqliteEventLogStorage.__name__)
+
+    @property
+    def run_storage_data(self) -> ConfigurableClassData:
+        """How another process finds the runs."""
+        return self._part("dagster._core.storage.runs", "SqliteRunStorage")
+
+    @property
+    def schedule_storage_data(self) -> ConfigurableClassData:
+        """How another process finds schedules and sensors."""
+        return self._part("dagster._core.storage.schedules", "SqliteScheduleStorage")

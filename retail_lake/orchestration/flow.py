@@ -1,0 +1,182 @@
+"""One run over the selected tables: which days go on, which stop, and why. No Dagster in here.
+
+Belongs here: how a bad day travels downstream through a run. Does not: building a table (`retail_lake/materialize.py`), loading
+one (`warehouse/`), or telling Dagster (`events.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from retail_lake.contract import Table
+from retail_lake.failure import DataFailure, TransientFailure
+from retail_lake.jobs.description import DayReport
+
+if TYPE_CHECKING:
+    from retail_lake.orchestration.graph import Graph
+
+BAD: Final = frozenset({"blocked", "failed", "skipped"})
+"""The states of a day that leave readers with what was there before."""
+_NAMED = 3
+"""How many days, rules or inputs a message spells out before it only counts."""
+
+
+@dataclass(frozen=True)
+class DayResult:
+    """What came of one day (`day` None: of the whole unpartitioned table).
+
+    `status` is `published`, `incomplete` (published, but a file is missing), `unchanged`, `superseded` (a newer publication is
+    there), `blocked` (its audit failed), `failed` (its job failed) or `skipped` (its input is bad). `why` says it in words.
+    """
+
+    day: date | None
+    status: str
+    rows: int = 0
+    previous_rows: int | None = None
+    report: DayReport | None = None
+    why: str = ""
+
+    @property
+    def bad(self) -> bool:
+        """Readers still see what was there before."""
+        return self.status in BAD
+
+
+@dataclass(frozen=True)
+class AssetResult:
+    """What came of one table, in the lake or in the warehouse. `samples` are masked violating rows by rule."""
+
+    table: Table
+    in_warehouse: bool
+    days: tuple[DayResult, ...]
+    samples: Mapping[str, Sequence[Mapping[str, str | None]]] = field(default_factory=dict)
+    snapshot_id: int | None = None
+    engine: str = ""
+    seconds: float = 0.0
+    error: Exception | None = None
+
+    @property
+    def name(self) -> str:
+        """`layer.table`, or `warehouse.table`."""
+        return f"warehouse.{self.table.name}" if self.in_warehouse else self.table.full_name
+
+
+@dataclass
+class Flow:
+    """Builds tables one after the other and remembers what went wrong, so that only what depends on it is skipped.
+
+    `build(table, days, unavailable)` and `load(table, days)` do the work; their outcomes have the shape of
+    `materialize.TableOutcome` and `warehouse.base.LoadOutcome`. `days` are the days asked for.
+    """
+
+    graph: Graph
+    days: Sequence[date]
+    build: Callable[[Table, Sequence[date], frozenset[date]], Any]
+    load: Callable[[Table, Sequence[date] | None], Any]
+    results: list[AssetResult] = field(default_factory=list)
+    _bad: dict[str, dict[date | None, str]] = field(default_factory=dict)
+
+    def run(self, table: Table, in_warehouse: bool) -> AssetResult:
+        """Bring one table up to date. A failure of its data or of what it depends on is a result; others are raised."""
+        days: list[date | None] = list(self.days) if table.day else [None]
+        skipped = {day: why for day in days if (why := self._why_unavailable(table, day, in_warehouse))}
+        started = time.monotonic()
+        try:
+            result = self._run(table, in_warehouse, days, skipped)
+        except (DataFailure, TransientFailure) as error:
+            failed = [d for d in days if d not in skipped]
+            result = AssetResult(table, in_warehouse, tuple(DayResult(d, "failed", why=str(error)) for d in failed), error=error)
+        told = {d.day for d in result.days}
+        more = tuple(DayResult(day, "skipped", why=why) for day, why in skipped.items() if day not in told)
+        result = AssetResult(
+            table, in_warehouse, tuple(sorted((*result.days, *more), key=lambda d: d.day or date.min)), result.samples,
+            result.snapshot_id, result.engine, time.monotonic() - started, result.error,
+        )  # fmt: skip
+        self._bad[result.name] = {d.day: d.status for d in result.days if d.bad}
+        self.results.append(result)
+        return result
+
+    def _run(
+        self, table: Table, in_warehouse: bool, days: list[date | None], skipped: Mapping[date | None, str]
+    ) -> AssetResult:
+        if len(skipped) == len(days):
+            return AssetResult(table, in_warehouse, ())
+        if in_warehouse:
+            loaded = self.load(table, [d for d in days if d and d not in skipped] if table.day else None)
+            return AssetResult(
+                table,
+                True,
+                tuple(DayResult(d.day, "published" if d.changed else "unchanged", d.rows) for d in loaded.days),
+                snapshot_id=loaded.snapshot_id,
+            )
+        outcome = self.build(table, [d for d in days if d], frozenset(d for d in skipped if d))
+        return AssetResult(
+            table,
+            False,
+            tuple(
+                DayResult(d.day, d.status, d.rows, d.previous_rows, d.report, skipped.get(d.day) or _why(d)) for d in outcome.days
+            ),
+            outcome.samples,
+            outcome.snapshot_id,
+            outcome.engine,
+        )
+
+    def _why_unavailable(self, table: Table, day: date | None, in_warehouse: bool) -> str:
+        """Why a day cannot be built in this run, or nothing. Only what this run tried counts."""
+        if in_warehouse:
+            bad = self._bad.get(table.full_name, {})
+            return f"{table.full_name} is {bad[day]}" if day in bad else ""
+        for name in self.graph.inputs[table.full_name]:
+            source, bad = self.graph.tables[name], self._bad.get(name, {})
+            if day is None:
+                # Whole from the good days of its inputs, unless an input has no answer at all.
+                why = f"{name} is {bad[None]}" if None in bad else f"{name} failed" if "failed" in bad.values() else ""
+            elif source.day:
+                needed = sorted(d for d in self.graph.needs(table, day) if d in bad)
+                why = f"{name} of {needed[0]} is {bad[needed[0]]}" if needed else ""
+            else:
+                why = f"{name} is {bad[None]}" if None in bad else ""
+            if why:
+                return why
+        return ""
+
+    def summary(self) -> str:
+        """The bad days by table, in words; empty if there are none."""
+        lines = []
+        for result in self.results:
+            by_why: dict[str, list[DayResult]] = {}
+            for day in result.days:
+                if day.bad:
+                    by_why.setdefault(f"{day.status}: {day.why}" if day.why else day.status, []).append(day)
+            lines += [f"  {result.name}{_days(found)} {why}" for why, found in by_why.items()]
+        return "\n".join(lines)
+
+
+def _days(days: Sequence[DayResult]) -> str:
+    named = [str(d.day) for d in days[:_NAMED] if d.day]
+    if not named:
+        return ":"
+    return " " + ", ".join(named) + (f" and {len(days) - _NAMED} more days" if len(days) > _NAMED else "") + ":"
+
+
+def _why(day: Any) -> str:
+    """What a day's report holds against it."""
+    report: DayReport | None = day.report
+    if report is None:
+        return ""
+    parts = []
+    if day.status == "blocked":
+        for verdict in report.verdicts:
+            if not verdict.success and verdict.severity == "critical":
+                if verdict.unexpected is not None:
+                    parts.append(f"{verdict.rule} ({verdict.unexpected} of {verdict.judged} rows)")
+                else:
+                    parts.append(f"{verdict.rule} ({verdict.observed})")
+    parts += [f"{p.key}: {p.problem}" for p in report.problems]
+    return "; ".join(parts[:_NAMED]) + (f"; and {len(parts) - _NAMED} more" if len(parts) > _NAMED else "")
+
+

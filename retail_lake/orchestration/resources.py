@@ -1,0 +1,62 @@
+"""Dagster resources that hand out plain domain objects: the lake, the engines, the warehouse.
+
+Belongs here: opening those from the settings, on use. Does not: settings themselves (`config.py`), or anything that an object does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from retail_lake.config import Settings
+
+
+@dataclass
+class Opener:
+    """Something that is opened when it is first used, and stays open: loading the definitions must open nothing."""
+
+    open: Callable[[], Any]
+
+    @cached_property
+    def it(self) -> Any:
+        """The object itself."""
+        return self.open()
+
+
+def _lake(settings: Settings) -> Any:
+    from retail_lake.lake.lake import Lake
+
+    return Lake(settings)
+
+
+def _warehouse(settings: Settings) -> Any:
+    from retail_lake.warehouse.duckdb import DuckDBWarehouse
+
+    return DuckDBWarehouse(settings)
+
+
+def _engine(settings: Settings, name: str) -> Any:
+    from retail_lake.engines import open_engine
+
+    return open_engine(name, settings)
+
+
+def default_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
+    """`lake`, `warehouse` and the engines by their names."""
+    opens: dict[str, Callable[[], Any]] = {
+        "lake": lambda: _lake(settings),
+        "warehouse": lambda: _warehouse(settings),
+        "local": lambda: _engine(settings, "local"),
+        "spark": lambda: _engine(settings, "spark"),
+    }
+    return {name: resource(opens[name]) for name in opens}
+
+
+def resource(opens: Callable[[], Any]) -> dg.ResourceDefinition:
+    """A resource whose object `opens` makes on first use; used by tests to bring their own."""
+    return dg.ResourceDefinition(lambda _: Opener(opens))

@@ -1,0 +1,1 @@
+"""What arrived, as columns: one file per dataset that systems deliver. Nothing is typed, judged or dropped here."""

@@ -1,0 +1,69 @@
+"""One row per campaign: its newest document and its dates in the newest calendar.
+
+A campaign known from the calendar or from redemptions before its document arrives is there too, `is_inferred`.
+"""
+
+from retail_lake.contract import Column, Layer, Table, Workload, expect
+
+dim_campaign = Table(
+    name="dim_campaign",
+    layer=Layer.GOLD,
+    description=__doc__,
+    grain="campaign",
+    key=("campaign_id",),
+    workload=Workload.ANALYTICS,
+    columns=[
+        Column("campaign_id", "bigint", "Campaign."),
+        Column("campaign_type", "string", "Type A addresses many and fits coupons to each, Type B and C hand all coupons to all."),
+        Column("start_date", "date", "First day of the campaign; empty until a calendar names it."),
+        Column("end_date", "date", "Last day of the campaign; empty until a calendar names it."),
+        Column("documented_at", "timestamp", "When marketing changed the document that holds (UTC)."),
+        Column("scheduled_at", "timestamp", "When the calendar that holds was taken (UTC)."),
+        Column("is_inferred", "boolean", "Whether marketing has sent no document of the campaign yet."),
+    ],
+    rules=[
+        expect.column_values_to_not_be_null("campaign_id"),
+        expect.column_pair_values_a_to_be_greater_than_b(
+            "end_date", "start_date", or_equal=True, ignore_row_if="either_value_is_missing"
+        ),
+        expect.column_values_to_not_be_null("start_date", severity="warning"),
+        expect.column_values_to_be_in_set("is_inferred", value_set=[False], severity="warning"),
+    ],
+    sql="""
+        WITH documents AS (
+          SELECT
+            campaign_id,
+            campaign_type,
+            updated_at,
+            row_number() OVER (PARTITION BY campaign_id ORDER BY updated_at DESC, _source_file DESC, _position DESC) AS place
+          FROM silver.campaigns
+        ),
+        calendar AS (
+          SELECT
+            campaign_id,
+            start_date,
+            end_date,
+            as_of,
+            row_number() OVER (PARTITION BY campaign_id ORDER BY as_of DESC, _source_file DESC, _position DESC) AS place
+          FROM silver.campaign_calendar
+        ),
+        members AS (
+          SELECT campaign_id FROM silver.campaigns
+          UNION
+          SELECT campaign_id FROM silver.campaign_calendar
+          UNION
+          SELECT campaign_id FROM silver.redemptions
+        )
+        SELECT
+          m.campaign_id,
+          d.campaign_type,
+          c.start_date,
+          c.end_date,
+          d.updated_at AS documented_at,
+          c.as_of AS scheduled_at,
+          d.campaign_id IS NULL AS is_inferred
+        FROM members AS m
+        LEFT JOIN documents AS d ON d.campaign_id = m.campaign_id AND d.place = 1
+        LEFT JOIN calendar AS c ON c.campaign_id = m.campaign_id AND c.place = 1
+    """,
+)
