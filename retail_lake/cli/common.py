@@ -38,6 +38,8 @@ class Day(click.ParamType):
 
 
 DAY = Day()
+# In a file or a pipe nothing has to be folded.
+_NO_TERMINAL = 2000
 
 
 def settings() -> Settings:
@@ -90,7 +92,7 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     found = Console(stderr=stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=max(160, found.width))
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=_NO_TERMINAL)
 
 
 def grid(*headers: str, numbers: Sequence[str] = (), title: str | None = None) -> Grid:
@@ -102,6 +104,32 @@ def grid(*headers: str, numbers: Sequence[str] = (), title: str | None = None) -
     for header in headers:
         made.add_column(header, justify="right" if header in numbers else "left", overflow="fold")
     return made
+
+
+def print_rows(
+    out: Console,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    numbers: Sequence[str] = (),
+    title: str | None = None,
+) -> None:
+    """Rows as a table; where the window is too narrow for their columns, one column a line, record by record."""
+    from rich.markup import escape
+    from rich.measure import Measurement
+
+    texts = [[escape(shown(value)) for value in row] for row in rows]
+    wide = grid(*columns, numbers=numbers, title=title)
+    for row in texts:
+        wide.add_row(*row)
+    if Measurement.get(out, out.options.update(max_width=_NO_TERMINAL), wide).maximum <= out.width:
+        out.print(wide)
+        return
+    for number, row in enumerate(texts, 1):
+        record = grid("column", "value", title=f"{title or 'Row'} {number}")
+        for column, text in zip(columns, row, strict=True):
+            record.add_row(column, text)
+        out.print(record)
 
 
 def shown(value: object) -> str:

@@ -41,7 +41,8 @@ def command(start: date, days: int, engine: str | None) -> None:
     last = start + timedelta(days=days - 1)
     if start < FIRST_DAY or last > LAST_DAY:
         raise ConfigurationFailure(
-            f"The demo has the days {FIRST_DAY} to {LAST_DAY}, and {days} days from {start} end on {last}: choose --start and --days within."
+            f"The demo has the days {FIRST_DAY} to {LAST_DAY}; {days} days from {start} end on {last}. "
+            "Choose others with --start and --days."
         )
     current = widen(settings(), start, last)
     with progress() as tell:
@@ -81,11 +82,7 @@ def widen(current: Settings, first: date, last: date) -> Settings:
 
     file = current.home / "settings.env"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    told = {
-        line.split("=")[0].strip().upper(): line.split("=", 1)[1].strip()
-        for line in lines
-        if "=" in line and not line.startswith("#")
-    }
+    told = {name.strip().upper(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
     names = (f"{PREFIX}FIRST_DAY", f"{PREFIX}LAST_DAY")
     days = (
         min(first, date.fromisoformat(told[names[0]])) if names[0] in told else first,

@@ -12,9 +12,7 @@ from retail_lake.cli.common import DAY
 @click.command(name="parity", short_help="Prove that DuckDB and Spark give the same.")
 @click.argument("tables", nargs=-1, metavar="[TABLE]...")
 @click.option("--day", type=DAY, required=True, help="The day to build; for an unpartitioned table any day of the lake.")
-@click.option(
-    "--rows", type=click.IntRange(min=1), default=10, show_default=True, help="How many differences to show of a table."
-)
+@click.option("--rows", type=click.IntRange(min=1), default=10, show_default=True, help="Differences to show of a table.")
 def command(tables: tuple[str, ...], day: date, rows: int) -> None:
     """Run each TABLE (all, if none is named) on the local and on the spark engine from the same pinned inputs.
 

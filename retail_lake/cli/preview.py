@@ -56,8 +56,8 @@ def _show_report(out: Console, table: Table, day: DayReport) -> None:
     from retail_lake.cli.common import count, grid
 
     out.print(
-        f"{table.full_name} {day.day or ''}: {day.rows_in:,} rows in, {day.published:,} to publish, {day.quarantined:,} to quarantine, "
-        f"{day.duplicates:,} duplicates"
+        f"{table.full_name}{f' {day.day}' if day.day else ''}: {day.rows_in:,} rows in, {day.published:,} to publish, "
+        f"{day.quarantined:,} to quarantine, {day.duplicates:,} duplicates"
     )
     for problem in day.problems:
         out.print(f"  {problem.key}: {problem.problem}", markup=False)
@@ -65,7 +65,7 @@ def _show_report(out: Console, table: Table, day: DayReport) -> None:
         return
     verdicts = grid("check", "verdict", "unexpected", "judged", "observed", "details", numbers=("unexpected", "judged"))
     for verdict in day.verdicts:
-        said = "passed" if verdict.success else "warns" if verdict.severity == "warning" else "blocks"
+        said = "passes" if verdict.success else "warns" if verdict.severity == "warning" else "blocks"
         judged = f"{verdict.judged:,}" if verdict.judged is not None else ""
         unexpected = count(verdict.unexpected) if verdict.unexpected is not None else ""
         verdicts.add_row(verdict.rule, said, unexpected, judged, verdict.observed or "", verdict.details or "")
@@ -73,23 +73,16 @@ def _show_report(out: Console, table: Table, day: DayReport) -> None:
 
 
 def _show_samples(out: Console, report: JobReport) -> None:
-    from rich.markup import escape
-
-    from retail_lake.cli.common import grid, shown
+    from retail_lake.cli.common import print_rows
 
     for rule, rows in report.samples.items():
         if rows:
-            sample = grid(*rows[0], title=f"Rows that break {rule}")
-            for row in rows:
-                sample.add_row(*(escape(shown(v)) for v in row.values()))
-            out.print(sample)
+            print_rows(out, list(rows[0]), [list(row.values()) for row in rows], title=f"Breaks {rule}")
 
 
 def _show_rows(out: Console, current: Settings, table: Table, report: JobReport, limit: int) -> None:
     """Some staged rows, personal data masked."""
-    from rich.markup import escape
-
-    from retail_lake.cli.common import grid, shown
+    from retail_lake.cli.common import print_rows
     from retail_lake.quality.masking import mask
     from retail_lake.warehouse.connection import open_memory, path_of
 
@@ -99,8 +92,5 @@ def _show_rows(out: Console, current: Settings, table: Table, report: JobReport,
     with open_memory(current) as connection:
         result = connection.execute("FROM read_parquet(?, hive_partitioning => false) LIMIT ?", [files, limit])
         names = [d[0] for d in result.description or []]
-        sample = grid(*names, title="Rows to publish")
-        for row in result.fetchall():
-            values = (mask(v) if n in table.pii and v is not None else shown(v) for n, v in zip(names, row, strict=True))
-            sample.add_row(*(escape(v) for v in values))
-    out.print(sample)
+        rows = [[mask(v) if n in table.pii else v for n, v in zip(names, row, strict=True)] for row in result.fetchall()]
+    print_rows(out, names, rows, title="To publish")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCHEMAS: Final = ("bronze", "silver", "gold", "quarantine", "ops")
 LOCK_WAIT_SECONDS: Final = 15.0
 ROWS_SHOWN: Final = 100
+_NUMBER: Final = re.compile(r"NUMBER|DECIMAL|U?(BIG|HUGE|SMALL|TINY)?INT|INTEGER|DOUBLE|FLOAT", re.IGNORECASE)
 
 
 @click.command(name="sql", short_help="Query the warehouse and the lake.")
@@ -96,7 +97,8 @@ def _answer(connection: DuckDBPyConnection, lake: Lake, query: str, as_csv: bool
         statements = connection.extract_statements(query)
         if len(statements) != 1 or statements[0].type not in reading:
             raise ConfigurationFailure(
-                "`retail-lake sql` answers one SELECT (or DESCRIBE, SUMMARIZE, SHOW, EXPLAIN) and changes nothing. For a file: --csv > file.csv"
+                "`retail-lake sql` answers one SELECT (or DESCRIBE, SUMMARIZE, SHOW, EXPLAIN) and changes nothing. "
+                "To write a file: --csv > file.csv"
             )
         result = connection.execute(statements[0])
         columns = [d[0] for d in result.description or []]
@@ -121,29 +123,14 @@ def _write_csv(result: DuckDBPyConnection, columns: list[str], limit: int | None
 
 
 def _show(result: DuckDBPyConnection, columns: list[str], limit: int) -> None:
-    from rich.markup import escape
-
-    from retail_lake.cli.common import console, grid, shown
+    from retail_lake.cli.common import console, print_rows
 
     rows = result.fetchmany(limit + 1)
-    numeric = {
-        c
-        for i, c in enumerate(columns)
-        if all(isinstance(r[i], int | float) or _is_decimal(r[i]) for r in rows if r[i] is not None)
-    }
-    table = grid(*columns, numbers=sorted(numeric) if rows else ())
-    for row in rows[:limit]:
-        table.add_row(*(escape(shown(value)) for value in row))
+    numeric = [name for name, type_, *_ in result.description or [] if _NUMBER.match(str(type_))]
     out = console()
-    out.print(table)
+    print_rows(out, columns, rows[:limit], numbers=numeric)
     if len(rows) > limit:
         out.print(f"The first {limit} rows; more with --limit, all with --csv.")
-
-
-def _is_decimal(value: object) -> bool:
-    from decimal import Decimal
-
-    return isinstance(value, Decimal)
 
 
 def _no_such_table(error: str, connection: DuckDBPyConnection, lake: Lake) -> str:
@@ -153,15 +140,10 @@ def _no_such_table(error: str, connection: DuckDBPyConnection, lake: Lake) -> st
     asked = re.search(r"(?:Table|View) with name (\S+?) does not exist", error)
     if not asked:
         return error
-    warehouse = [
-        name
-        for (name,) in connection.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND database_name = 'warehouse'"
-        ).fetchall()
-    ]
-    stored = [
-        ".".join(i) for schema in SCHEMAS if (schema,) in lake.catalog.list_namespaces() for i in lake.catalog.list_tables(schema)
-    ]
+    served = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'warehouse' AND schema_name = 'main'"
+    warehouse = [name for (name,) in connection.execute(served).fetchall()]
+    there = [namespace for namespace in lake.catalog.list_namespaces() if namespace[0] in SCHEMAS]
+    stored = [".".join(name) for namespace in there for name in lake.catalog.list_tables(namespace)]
     if not warehouse and not stored:
         return f"There is no table {asked[1]}, and none at all in {lake.settings.home} yet: run `retail-lake demo` first."
     where = f"There is no table {asked[1]}."

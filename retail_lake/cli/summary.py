@@ -57,13 +57,14 @@ def show_summary(out: Console, settings: Settings, served: Served, runs: Sequenc
     for problem in (run.problems for run in runs if run.problems):
         out.print(problem, markup=False)
     out.print(f"{seconds:.1f} s in all\n")
-    out.print(
-        f"  lake       {settings.lake_uri}\n  warehouse  {settings.warehouse_path}\n  landing    {settings.landing_uri}\n",
-        markup=False,
-    )
-    out.print("Look further:", markup=False)
-    for look in _looks(last):
-        out.print(f"  {look}", markup=False)
+    places = (("lake", settings.lake_uri), ("warehouse", settings.warehouse_path), ("landing", settings.landing_uri))
+    for line in (
+        *(f"{what:<10} {where}" for what, where in places),
+        "",
+        "Look further:",
+        *(f"  {look}" for look in _looks(last)),
+    ):
+        out.print(line, markup=False, soft_wrap=True)
 
 
 def _built(days: int, by_day: bool) -> str:

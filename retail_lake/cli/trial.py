@@ -31,7 +31,8 @@ def describe(lake: Lake, table: Table, day: date) -> JobDescription:
     (job,) = made.jobs
     if job.inputs and all(i.snapshot_id is None for i in job.inputs):
         raise ConfigurationFailure(
-            f"{table.full_name} cannot be built yet: {', '.join(i.table for i in job.inputs)} was never published. Materialize that first."
+            f"{table.full_name} cannot be built yet: nothing of {', '.join(i.table for i in job.inputs)} is published. "
+            "Materialize that first."
         )
     return job
 

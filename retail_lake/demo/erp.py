@@ -39,8 +39,9 @@ class _Products:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, seed: int) -> None:
         self._seed = seed
-        found = connection.execute("SELECT * EXCLUDE (file_row_number) FROM products ORDER BY product_id").fetchall()
-        self.rows: dict[int, Row] = {row[0]: [*row, PRICE_GROUPS[draw(seed, "price group", row[0]) % 5]] for row in found}
+        group = f"'{PRICE_GROUPS}'[1 + {draw_sql(seed, 'price group', 'product_id')} % {len(PRICE_GROUPS)}]"
+        found = connection.execute(f"SELECT * EXCLUDE (file_row_number), {group} FROM products ORDER BY product_id").fetchall()
+        self.rows: dict[int, Row] = {row[0]: [*row] for row in found}
         self._ids = list(self.rows)
         self._due: dict[date, list[tuple[str, int]]] = {}
         for product, sold in (new := _new(connection, seed)):
@@ -54,10 +55,9 @@ class _Products:
     def changes(self, day: date) -> list[Change]:
         """The changes committed on that UTC day, in order of commit; the products are changed by the way."""
         dice = Dice(self._seed, "erp", day)
-        commits: list[tuple[datetime, str, int | None]] = [
-            (_commit_time(dice, day), "U", None) for _ in range(35 + dice.below(11))
-        ]
-        commits += [(_commit_time(dice, day), operation, product) for operation, product in self._due.get(day, ())]
+        what: list[tuple[str, int | None]] = [("U", None)] * (35 + dice.below(11))
+        what += self._due.get(day, [])
+        commits = [(_commit_time(dice, day), operation, product) for operation, product in what]
         changes: list[Change] = []
         for committed, operation, product in sorted(commits, key=lambda commit: commit[0]):
             if product is None:
@@ -132,7 +132,8 @@ def _csv(rows: Sequence[Row]) -> list[str]:
 def deliveries(connection: duckdb.DuckDBPyConnection, seed: int, last: date) -> Iterator[Delivery]:
     """The full load, which arrives before or on the first day, and the change files up to the last day."""
     products = _Products(connection, seed)
-    loaded = [[*row, _stamp(FULL_LOAD_AT)] for product, row in products.rows.items() if product not in products.inserted]
+    stamp = _stamp(FULL_LOAD_AT)
+    loaded = [[*row, stamp] for product, row in products.rows.items() if product not in products.inserted]
     for number, start in enumerate(range(0, len(loaded), LOAD_ROWS), 1):
         rows = loaded[start : start + LOAD_ROWS]
         text = "\n".join([",".join(COLUMNS), *_csv(rows), ""])

@@ -47,7 +47,7 @@ class S3Prefix:
         server = urlsplit(endpoint)
         where = {"endpoint_override": server.netloc, "scheme": server.scheme} if endpoint else {}
         self._root = bucket_and_prefix.rstrip("/")
-        self._file_system = fs.S3FileSystem(region=region, **where)
+        self._file_system = fs.S3FileSystem(region=region, allow_delayed_open=True, **where)
         self._absent = fs.FileType.NotFound
 
     def put(self, key: str, content: bytes) -> bool:

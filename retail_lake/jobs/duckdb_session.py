@@ -14,7 +14,7 @@ from retail_lake.config import Settings
 from retail_lake.contract import Column, Table
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import FileProblem, JobDescription, PinnedInput, StagedFile
-from retail_lake.jobs.session import Row, quarantined
+from retail_lake.jobs.session import Row, as_struct, quarantined
 from retail_lake.sql.render import render
 from retail_lake.sql.types import duckdb_type
 
@@ -152,8 +152,8 @@ class DuckDBSession:
         names = [d[0] for d in result.description or []]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
-    def json(self, columns: Sequence[str]) -> str:
-        return f"to_json(struct({', '.join(columns)}))"
+    def json(self, columns: Sequence[Column]) -> str:
+        return f"to_json({as_struct(columns)})"
 
     def stage(self, sql: str, uri: str, day: str | None) -> list[StagedFile]:
         target = local_path(uri)

@@ -243,7 +243,7 @@ class _Job:
 
     def _stage_quarantine(self) -> list[StagedFile]:
         source = TABLES[next(n for n in inputs(self.table) if n.startswith("bronze."))]
-        record = self.session.json([c.name for c in source.columns])
+        record = self.session.json(source.columns)
         self.session.view("sources", f"SELECT _source_file, _position, {record} AS record FROM {relation_name(source.full_name)}")
         return self.session.stage(
             "SELECT m._day AS _day, m._broken AS rules, CAST(NULL AS STRING) AS reason, s.record AS record,"

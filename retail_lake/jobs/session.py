@@ -44,14 +44,20 @@ class Session(Protocol):
     def query(self, sql: str) -> list[Row]:
         """The rows of a small result."""
 
-    def json(self, columns: Sequence[str]) -> str:
-        """An SQL expression of these columns as one JSON object, NULLs included."""
+    def json(self, columns: Sequence[Column]) -> str:
+        """An SQL expression of these columns as one JSON object, NULLs included, scalars as text."""
 
     def stage(self, sql: str, uri: str, day: str | None) -> list[StagedFile]:
         """Write a result as Parquet below `uri`; with `day`, each file holds one day and keeps the column."""
 
     def close(self) -> None:
         """Give back what the session holds."""
+
+
+def as_struct(columns: Sequence[Column]) -> str:
+    """The columns as one struct whose scalars are text: engines write numbers and times in JSON each in their own way."""
+    plain = (c.name if c.type.startswith(("array", "struct")) else f"CAST({c.name} AS STRING) AS {c.name}" for c in columns)
+    return f"struct({', '.join(plain)})"
 
 
 def quarantined(result: FileResult) -> list[Row]:

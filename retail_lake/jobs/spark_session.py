@@ -11,7 +11,7 @@ from retail_lake.config import Settings
 from retail_lake.contract import Column, Table
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import FileProblem, JobDescription, LandedFile, PinnedInput, StagedFile
-from retail_lake.jobs.session import Row, quarantined
+from retail_lake.jobs.session import Row, as_struct, quarantined
 from retail_lake.sql.render import render
 from retail_lake.sql.types import spark_type
 
@@ -99,16 +99,16 @@ class SparkJobSession:
         with _data_failures():
             return [row.asDict(recursive=True) for row in self.spark.sql(self._render(sql)).collect()]
 
-    def json(self, columns: Sequence[str]) -> str:
-        return f"to_json(struct({', '.join(columns)}))"
+    def json(self, columns: Sequence[Column]) -> str:
+        return f"to_json({as_struct(columns)}, map('ignoreNullFields', 'false'))"
 
     def stage(self, sql: str, uri: str, day: str | None) -> list[StagedFile]:
         frame = self.spark.sql(self._render(sql))
         with _data_failures():
             if day:
-                # The path's partition column is a copy: the file itself must keep the day.
-                frame = frame.withColumn("_partition", frame[day]).repartition("_partition")
-                frame.write.mode("overwrite").partitionBy("_partition").parquet(uri)
+                # A copy names the folders: the file itself must keep the day.
+                frame = frame.withColumn("staged_day", frame[day]).repartition("staged_day")
+                frame.write.mode("overwrite").partitionBy("staged_day").parquet(uri)
             else:
                 frame.coalesce(1).write.mode("overwrite").parquet(uri)
         return self._written(uri, day)

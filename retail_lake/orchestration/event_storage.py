@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
-from dagster import EventLogEntry
+from dagster import AssetKey, DagsterEventType, EventLogEntry
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
-from dagster._core.storage.event_log.schema import AssetKeyTable
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, AssetKeyTable, SqlEventLogStorageTable
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
@@ -34,6 +35,8 @@ BUSY_SECONDS = 60
 """How long a writer waits for another one: longer than any batch takes."""
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 BATCH_SIZE = 1000
+DAY_CHECK = "day"
+"""The one check of a table that has days; see `checks.py`."""
 
 
 class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
@@ -94,8 +97,17 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store many events in one transaction."""
         with self.transaction():
+            planned: list[EventLogEntry] = []
             for event in events:
-                super().store_event(event)
+                if event.dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
+                    planned.append(event)
+                else:
+                    super().store_event(event)
+            if planned:  # nothing refers to these by their ids, so that they can be written all at once
+                connection = self._here.connection
+                connection.execute(SqlEventLogStorageTable.insert(), [self._event_to_row(e) for e in planned])
+                for event in planned:
+                    self._store_asset_event(connection, event, 0)
 
     def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
         # This writes an asset's latest event of a type over the one before: in a transaction only the last one matters.
@@ -103,6 +115,54 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         latest, told = self._here.assets, (event.dagster_event.asset_key, event.dagster_event_type)
         latest.pop(told, None)
         latest[told] = (event, event_id)
+
+    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
+        row = super()._event_to_row(event)
+        self._here.written = (event, row["event"])
+        return row
+
+    def _json(self, event: EventLogEntry) -> str:
+        """The event as just written, not made a second time."""
+        written, text = getattr(self._here, "written", (None, ""))
+        return text if written is event else str(self._event_to_row(event)["event"])
+
+    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+        # Dagster plans a run's partitions for each of its checks, also for those that have none: such rows would never be
+        # resolved, and a year's run would have a hundred thousand of them.
+        assert event.dagster_event is not None
+        planned = event.dagster_event.asset_check_planned_data
+        daily = planned.check_name == DAY_CHECK and planned.partitions_subset is not None
+        row = self._execution(planned.asset_key, planned.check_name, event, event_id, AssetCheckExecutionRecordStatus.PLANNED)
+        days = planned.partitions_subset.get_partition_keys() if daily and planned.partitions_subset else [None]
+        with self.index_connection() as connection:
+            connection.execute(AssetCheckExecutionsTable.insert(), [row | {"partition": day} for day in days])
+
+    def _update_asset_check_evaluation(self, event: EventLogEntry, event_id: int | None) -> None:
+        assert event.dagster_event is not None
+        found = event.dagster_event.asset_check_evaluation_data
+        status = AssetCheckExecutionRecordStatus.SUCCEEDED if found.passed else AssetCheckExecutionRecordStatus.FAILED
+        target = found.target_materialization_data
+        row = self._execution(found.asset_key, found.check_name, event, event_id, status) | {
+            "partition": found.partition,
+            "materialization_event_storage_id": target.storage_id if target else None,
+        }
+        with self.index_connection() as connection:
+            # A planned row, or an earlier evaluation of the same run, gives way.
+            if connection.execute(_RESOLVE, {f"its_{name}": row[name] for name in _WHOSE} | {name: row[name] for name in _SAID}).rowcount == 0:
+                connection.execute(AssetCheckExecutionsTable.insert(), row)
+
+    def _execution(
+        self, key: AssetKey, name: str, event: EventLogEntry, event_id: int | None, status: AssetCheckExecutionRecordStatus
+    ) -> dict[str, Any]:
+        return {
+            "asset_key": key.to_string(),
+            "check_name": name,
+            "run_id": event.run_id,
+            "execution_status": status.value,
+            "evaluation_event": self._json(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),
+            "evaluation_event_storage_id": event_id,
+        }
 
     # The schema is that of this version from the first: asking SQLite for it again with every event is half the time.
     def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
@@ -124,6 +184,16 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         self._watcher.close()
         if self._engine is not None and self._engine_pid == os.getpid():
             self._engine.dispose()
+
+
+_WHOSE = ("asset_key", "check_name", "run_id", "partition")
+_SAID = ("execution_status", "evaluation_event", "evaluation_event_timestamp", "evaluation_event_storage_id",
+         "materialization_event_storage_id")  # fmt: skip
+_RESOLVE = (
+    AssetCheckExecutionsTable.update()
+    .where(db.and_(*(AssetCheckExecutionsTable.c[name].is_not_distinct_from(db.bindparam(f"its_{name}")) for name in _WHOSE)))
+    .values({name: db.bindparam(name) for name in _SAID})
+)
 
 
 def _tune(connection: Any, _record: Any) -> None:

@@ -118,7 +118,7 @@ class Flow:
             table,
             False,
             tuple(
-                DayResult(d.day, d.status, d.rows, d.previous_rows, d.report, skipped.get(d.day) or _why(d)) for d in outcome.days
+                DayResult(d.day, d.status, d.rows, d.previous_rows, d.report, skipped.get(d.day) or d.reason or _why(d)) for d in outcome.days
             ),
             outcome.samples,
             outcome.snapshot_id,
@@ -130,9 +130,9 @@ class Flow:
         if in_warehouse:
             bad = self._bad.get(table.full_name, {})
             return f"{table.full_name} is {bad[day]}" if day in bad else ""
-        for name in self.graph.inputs[table.full_name]:
-            source, bad = self.graph.tables[name], self._bad.get(name, {})
-            if day is None:
+        for source in self.graph.sources(table):
+            name, bad = source.full_name, self._bad.get(source.full_name, {})
+            if day is None or name in table.whole:
                 # Whole from the good days of its inputs, unless an input has no answer at all.
                 why = f"{name} is {bad[None]}" if None in bad else f"{name} failed" if "failed" in bad.values() else ""
             elif source.day:

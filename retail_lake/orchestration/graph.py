@@ -84,20 +84,26 @@ class Graph:
         """What a table reads, and which days of it."""
         if table.landing:
             return [dg.AssetDep(landing_key(table.landing))]
-        return [self._dep(table, self.tables[name]) for name in self.inputs[table.full_name]]
+        return [dg.AssetDep(table_key(s), partition_mapping=self._mapping(table, s)) for s in self.sources(table)]
 
-    @staticmethod
-    def _dep(table: Table, source: Table) -> dg.AssetDep:
-        mapping: dg.PartitionMapping | None = None
-        if table.day and source.day and table.window > 1:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", category=dg.BetaWarning)  # of the argument, in this pinned version
-                mapping = dg.TimeWindowPartitionMapping(
-                    start_offset=1 - table.window, allow_nonexistent_upstream_partitions=True
-                )
-        elif source.day and not table.day:
-            mapping = dg.AllPartitionMapping()
-        return dg.AssetDep(table_key(source), partition_mapping=mapping)
+    def sources(self, table: Table) -> list[Table]:
+        """The tables that a table reads."""
+        return [self.tables[name] for name in self.inputs[table.full_name]]
+
+    def _mapping(self, table: Table, source: Table) -> dg.PartitionMapping | None:
+        """Which days of the source a day reads, where it is not what Dagster takes for granted: the same day, or all."""
+        if not (table.day and source.day):
+            return None
+        if source.full_name in table.whole:
+            return dg.AllPartitionMapping()
+        if table.window == 1:
+            return None
+        # One step may have one mapping besides the obvious one per source, in this version of Dagster: the widest window
+        # stands for all. It only shows in the graph and lets a backfill wait for more days; what is read is the job's.
+        widest = max(t.window for t in self.tables.values() if source.full_name in self.inputs[t.full_name])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category=dg.BetaWarning)  # of the argument, in this pinned version
+            return dg.TimeWindowPartitionMapping(start_offset=1 - widest, allow_nonexistent_upstream_partitions=True)
 
     def needs(self, table: Table, day: date) -> frozenset[date]:
         """The days of its inputs that a day of the table reads."""

@@ -41,9 +41,9 @@ def _warehouse(settings: Settings) -> Any:
 
 
 def _engine(settings: Settings, name: str) -> Any:
-    from retail_lake.engines import open_engine
+    from retail_lake.engines import engine
 
-    return open_engine(name, settings)
+    return engine(settings, name)
 
 
 def default_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:

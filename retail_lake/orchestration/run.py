@@ -53,9 +53,8 @@ def materialize_range(
     an exception: it is in the summary. Raises `ConfigurationFailure` for days outside the lake, unknown tables and
     whatever the run says is configured wrongly.
     """
-    import dagster as dg
-
     from retail_lake.config import settings as current_settings
+    from retail_lake.orchestration import build_definitions
     from retail_lake.orchestration.instance import open_instance
     from retail_lake.orchestration.step import watching
 
@@ -67,8 +66,7 @@ def materialize_range(
         )
     started = time.monotonic()
     with open_instance(settings) as instance:
-        if definitions is None:
-            from retail_lake.definitions import defs as definitions
+        definitions = definitions or build_definitions(settings=settings)
         job = definitions.resolve_implicit_global_asset_job_def()
         with watching(progress) as results:
             result = job.execute_in_process(

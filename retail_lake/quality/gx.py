@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from retail_lake.contract import Rule, Table
 from retail_lake.jobs.description import RuleVerdict
 from retail_lake.quality import columns, expectations
+from retail_lake.quality.findings import Finding, failed, verdict_of
 from retail_lake.quality.supported import MULTICOLUMN_ROWS, PAIR_ROWS, is_grouped
-from retail_lake.quality.verdicts import Finding, failed, verdict_of
 from retail_lake.sql.render import render
 
 if TYPE_CHECKING:
@@ -35,12 +35,16 @@ def judge(table: Table, rules: Iterable[Rule], frame: pd.DataFrame, *, zone: str
     chosen = tuple(rules)
     if slow := [r.name for r in chosen if not is_grouped(r)]:
         _log.warning("%s: judged day by day, which is slow: the grouped audit has no %s", table.full_name, ", ".join(slow))
-    return tuple(_verdict(rule, result) for rule, result in zip(chosen, results(table, chosen, frame, zone=zone), strict=True))
+    return tuple(
+        verdict(table, rule, result) for rule, result in zip(chosen, results(table, chosen, frame, zone=zone), strict=True)
+    )
 
 
 def results(table: Table, rules: Iterable[Rule], frame: pd.DataFrame, *, zone: str = "UTC") -> list[Any]:
     """The library's own validation results, one per rule; `unexpected_index_list` has labels of the frame's index."""
-    return [_validate(expectations.build(rule, table), _prepared(table, rule, _within(rule, frame, zone))) for rule in rules]
+    return [
+        _validate(expectations.build(rule, table), _prepared(table, rule, _within(table, rule, frame, zone))) for rule in rules
+    ]
 
 
 def _validate(expectation: Any, frame: pd.DataFrame) -> Any:
@@ -67,7 +71,7 @@ def _context() -> Any:
     return _cached
 
 
-def _within(rule: Rule, frame: pd.DataFrame, zone: str) -> pd.DataFrame:
+def _within(table: Table, rule: Rule, frame: pd.DataFrame, zone: str) -> pd.DataFrame:
     """The rows where the rule's condition, our portable SQL, is true; they keep their index."""
     if rule.row_condition is None or frame.empty:
         return frame
@@ -112,9 +116,10 @@ def _prepared(table: Table, rule: Rule, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(prepared, index=frame.index)
 
 
-def _verdict(rule: Rule, result: Any) -> RuleVerdict:
+def verdict(table: Table, rule: Rule, result: Any) -> RuleVerdict:
+    """The verdict in one of the library's results."""
     if message := _raised(result.exception_info):
-        return failed(rule, message)
+        return failed(table, rule, message)
     found: Mapping[str, Any] = result.result
     rows, missing, value = found.get("element_count") or 0, found.get("missing_count") or 0, found.get("observed_value")
     finding = Finding(
@@ -124,7 +129,7 @@ def _verdict(rule: Rule, result: Any) -> RuleVerdict:
         absent=missing,
         value=getattr(value, "item", lambda: value)(),
     )
-    return verdict_of(rule, bool(result.success), finding)
+    return verdict_of(table, rule, bool(result.success), finding)
 
 
 def _raised(info: Mapping[str, Any] | None) -> str | None:

@@ -7,17 +7,19 @@ from a failure. The library's `_validate` is private: it is pinned, and the test
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake.contract import Rule, Table
+from retail_lake.failure import ConfigurationFailure
 from retail_lake.jobs.description import RuleVerdict
-from retail_lake.quality import expectations
+from retail_lake.quality import expectations, gx
+from retail_lake.quality.findings import Finding, verdict_of
 from retail_lake.quality.metrics import DAY, column_name
-from retail_lake.quality.supported import COLUMN_ROWS, ROWS, UNIQUE, is_grouped
-from retail_lake.quality.vocabulary import VOCABULARY
+from retail_lake.quality.supported import COLUMN_ROWS, ROWS, UNIQUE, is_grouped, other_rules
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _QUIET: Final = {"result_format": {"result_format": "BOOLEAN_ONLY", "partial_unexpected_count": 0}}
 _NOTHING_OF_NO_ROWS: Final = {
@@ -27,39 +29,41 @@ _NOTHING_OF_NO_ROWS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A rule's measures on one day, as `metrics` documents them."""
-
-    rows: int = 0
-    judged: int = 0
-    unexpected: int = 0
-    absent: int = 0
-    value: Any = None
-
-
 def verdicts(
     table: Table,
     days: Sequence[date | None],
     rows: Iterable[Mapping[str, Any]],
     rules: Iterable[Rule] | None = None,
+    frames: Callable[[date | None], pd.DataFrame] | None = None,
+    zone: str = "UTC",
 ) -> dict[date | None, tuple[RuleVerdict, ...]]:
-    """The verdict of every grouped rule on every day asked for, `(None,)` for an unpartitioned table.
+    """The verdict of every rule on every day asked for, `(None,)` for an unpartitioned table, in the order of the rules.
 
     `rows` are the result rows of all SELECTs of `audit_sql`, in any order, as mappings. A day without rows is judged as GX
-    judges an empty table. `rules` defaults to all of the table's.
+    judges an empty table. `rules` defaults to all of the table's. `frames` gives the rows that would be published of a day,
+    for rules outside the grouped audit (with `zone`, the stores' time zone, for their row conditions).
+
+    Raises `ConfigurationFailure` where there is such a rule and no `frames`: a rule is never left out silently.
     """
-    chosen = [r for r in (table.rules if rules is None else rules) if is_grouped(r)]
+    chosen = tuple(table.rules if rules is None else rules)
+    others = other_rules(chosen)
+    if others and frames is None:
+        names = ", ".join(r.name for r in others)
+        raise ConfigurationFailure(f"{table.full_name}: outside the grouped audit, and without rows to be judged on: {names}")
     measured: dict[date | None, dict[str, Any]] = {day: {} for day in days}
     for row in rows:
         day = row[DAY]
         day = day.date() if isinstance(day, datetime) else day
         if day in measured:
             measured[day].update(row)
-    if not chosen:
-        return dict.fromkeys(measured, ())
-    judges = [_judge(rule, table) for rule in chosen]
-    return {day: tuple(judge(values) for judge in judges) for day, values in measured.items()}
+    judges = {rule.name: _judge(rule, table) for rule in chosen if is_grouped(rule)}
+    found = {}
+    for day, values in measured.items():
+        by_name = {name: judge(values) for name, judge in judges.items()}
+        if others and frames is not None:
+            by_name |= {v.rule: v for v in gx.judge(table, others, frames(day), zone=zone)}
+        found[day] = tuple(by_name[rule.name] for rule in chosen)
+    return found
 
 
 def _judge(rule: Rule, table: Table) -> Callable[[Mapping[str, Any]], RuleVerdict]:
@@ -70,7 +74,7 @@ def _judge(rule: Rule, table: Table) -> Callable[[Mapping[str, Any]], RuleVerdic
     def judge(values: Mapping[str, Any]) -> RuleVerdict:
         finding = _finding(rule, values)
         outcome = expectation._validate(metrics=metrics(finding), runtime_configuration=_QUIET)
-        return verdict_of(rule, bool(outcome["success"]), finding)
+        return verdict_of(table, rule, bool(outcome["success"]), finding)
 
     return judge
 
@@ -115,58 +119,3 @@ def _metrics(rule: Rule, expectation: Any) -> Callable[[Finding], dict[str, Any]
         }
     (name,) = expectation.metric_dependencies
     return lambda found: {name: expectations.plain(found.value)}
-
-
-def verdict_of(rule: Rule, success: bool, found: Finding) -> RuleVerdict:
-    """The verdict as it is reported, with its measures in words."""
-    judged = unexpected = observed = None
-    if VOCABULARY[rule.type].tolerant:
-        judged, unexpected = found.judged, found.unexpected
-        details = _shares(rule, judged, unexpected)
-    elif rule.type.startswith("expect_column_distinct_values"):
-        parts = [] if rule.type.endswith("contain_set") else [f"{found.unexpected:,} distinct values outside the set"]
-        parts += [] if rule.type.endswith("be_in_set") else [f"{found.absent:,} of the set's members absent"]
-        observed = details = ", ".join(parts)
-    else:
-        observed = _shown(found.value)
-        details = f"observed {observed}, expected {_expected(rule)}"
-    return RuleVerdict(
-        rule=rule.name,
-        success=success,
-        severity=rule.severity.value,
-        judged=judged,
-        unexpected=unexpected,
-        observed=observed,
-        details=details,
-    )
-
-
-def _shares(rule: Rule, judged: int, unexpected: int) -> str:
-    if not judged:
-        return "no rows to judge"
-    share = f"observed {100 * unexpected / judged:.3g} % unexpected of {judged:,}"
-    return f"{share}, tolerated {100 * (1 - rule.mostly):.3g} %"
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,f}" if isinstance(value, Decimal) else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _expected(rule: Rule) -> str:
-    kwargs = rule.kwargs
-    if "value" in kwargs:
-        return f"{kwargs['value']}"
-    low, high = kwargs.get("min_value"), kwargs.get("max_value")
-    above = None if low is None else f"{'more than' if kwargs.get('strict_min') else 'at least'} {low}"
-    below = None if high is None else f"{'less than' if kwargs.get('strict_max') else 'at most'} {high}"
-    bounds = " and ".join(part for part in (above, below) if part)
-    return bounds or ", ".join(f"{k} {v}" for k, v in kwargs.items() if k != "column")
-
-
-def failed(rule: Rule, why: str) -> RuleVerdict:
-    """The verdict of a rule that could not be judged: it is broken, because nothing says that it is kept."""
-    return RuleVerdict(rule=rule.name, success=False, severity=rule.severity.value, details=f"could not be judged: {why}")

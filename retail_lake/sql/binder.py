@@ -28,11 +28,8 @@ if TYPE_CHECKING:
 _ANY_ZONE: Final = "UTC"
 # Probe -> the parameter types it takes, and what to say where it gets another.
 _PROBES: Final = {
-    "probe_exact": (("BIGINT", "HUGEINT", "DECIMAL(38, 10)"), "takes whole numbers and decimals only; doubles round differently"),
-    "probe_number": (
-        ("BIGINT", "HUGEINT", "DECIMAL(38, 10)", "DOUBLE"),
-        "takes numbers only; text needs parse_bigint or parse_decimal",
-    ),
+    "probe_exact": (("DECIMAL(38, 10)",), "takes whole numbers and decimals only; doubles round differently"),
+    "probe_number": (("DOUBLE",), "takes numbers only; text needs parse_bigint or parse_decimal"),
     "probe_time": (("TIMESTAMP",), "takes dates and timestamps only; text needs parse_date or parse_timestamp"),
     "probe_text": (("VARCHAR",), "takes text only"),
     "probe_printed": (
@@ -40,7 +37,21 @@ _PROBES: Final = {
         "prints doubles differently on each engine; take a decimal",
     ),
 }
-_NUMBERS: Final = (exp.DType.INT, exp.DType.BIGINT, exp.DType.DOUBLE)
+_CAST_PROBES: Final = {
+    exp.DType.DECIMAL: "probe_exact",
+    exp.DType.INT: "probe_number",
+    exp.DType.BIGINT: "probe_number",
+    exp.DType.DOUBLE: "probe_number",
+    exp.DType.DATE: "probe_time",
+    exp.DType.TIMESTAMPTZ: "probe_time",
+    exp.DType.TEXT: "probe_printed",
+}
+_MACRO_PROBES: Final = {
+    "surrogate_key": "probe_printed",
+    "ratio": "probe_number",
+    **dict.fromkeys(("business_day", "week_start", "iso_day_of_week", "iso_week", "iso_year"), "probe_time"),
+    **dict.fromkeys(("parse_bigint", "parse_int", "parse_date", "parse_timestamp"), "probe_text"),
+}
 
 
 def bind(table: Table, tables: Mapping[str, Table]) -> None:
@@ -106,31 +117,31 @@ def _connection() -> duckdb.DuckDBPyConnection:
 def _probed(tree: exp.Expr) -> exp.Expr:
     """A copy of the tree with each operand that must be of certain types inside its probe."""
     tree = tree.copy()
-    for node in list(tree.find_all(exp.Cast, exp.Round, exp.TsOrDsToDate, exp.TimestampTrunc, exp.TsOrDsAdd, exp.DateDiff)):
-        if isinstance(node, exp.Cast):
-            target = node.args["to"].this
-            probe = (
-                "probe_exact"
-                if target is exp.DType.DECIMAL
-                else "probe_number"
-                if target in _NUMBERS
-                else "probe_time"
-                if target in (exp.DType.DATE, exp.DType.TIMESTAMPTZ)
-                else "probe_printed"
-                if target is exp.DType.TEXT
-                else ""
-            )
-        else:
-            probe = "probe_exact" if isinstance(node, exp.Round) else "probe_time"
-        if probe and not isinstance(node.this, (exp.Literal, exp.Null)):
-            _wrap(node.this, probe)
-        if isinstance(node, exp.DateDiff):
-            _wrap(node.expression, probe)
+    for node in list(tree.walk()):
+        for operand, probe in _operands(node):
+            if not isinstance(operand, (exp.Literal, exp.Null)):
+                operand.replace(exp.Anonymous(this=probe, expressions=[operand.copy()]))
     return tree
 
 
-def _wrap(operand: exp.Expr, probe: str) -> None:
-    operand.replace(exp.Anonymous(this=probe, expressions=[operand.copy()]))
+def _operands(node: exp.Expr) -> list[tuple[exp.Expr, str]]:
+    """The operands of a node that are judged, each with its probe."""
+    if isinstance(node, exp.Cast):
+        target = node.args["to"].this
+        probe = _CAST_PROBES.get(target)
+        return [(node.this, probe)] if probe else []
+    if isinstance(node, (exp.Round, exp.Ceil, exp.Floor)):
+        return [(node.this, "probe_exact")]
+    if isinstance(node, exp.DateDiff):
+        return [(node.this, "probe_time"), (node.expression, "probe_time")]
+    if isinstance(node, (exp.TsOrDsToDate, exp.TimestampTrunc, exp.TsOrDsAdd, exp.AddMonths, exp.LastDay)):
+        return [(node.this, "probe_time")]
+    if isinstance(node, exp.DPipe):
+        return [(side, "probe_printed") for side in (node.left, node.right) if not isinstance(side, exp.DPipe)]
+    if isinstance(node, exp.ConcatWs):
+        return [(part, "probe_printed") for part in node.expressions]
+    probe = _MACRO_PROBES.get(node.name.lower()) if isinstance(node, exp.Anonymous) else None
+    return [(argument, probe) for argument in node.expressions] if probe else []
 
 
 def _plain(message: str) -> str:

@@ -18,7 +18,7 @@ INSTEAD: Final = {
     "to_utc_timestamp": "timestamps are UTC already",
     "convert_timezone": "write business_day(ts), which gives the date in the stores' time zone",
     "avg": "its last digit differs between engines: write ratio(sum(x), count(x))",
-    "div": "dividing decimals differs in scale and dividing by 0 fails on one engine only: write ratio(a, b), or `n DIV 7` of whole numbers",
+    "div": "decimals differ in scale, and dividing by 0 fails on one only: write ratio(a, b), or `n DIV 7` of whole numbers",
     "safe_divide": "write ratio(a, b)",
     "try_divide": "write ratio(a, b)",
     "day_of_week": "it counts from 0 or from 1: write iso_day_of_week(date), 1 is Monday",

@@ -139,7 +139,7 @@ def _join(node: exp.Expr) -> str | None:
         return "joins are INNER, LEFT, RIGHT, FULL, CROSS, LEFT SEMI and LEFT ANTI, with ON"
     if node.args.get("using"):
         return "write ON a.x = b.x: USING merges the columns"
-    if not node.args.get("on") and not words & {"CROSS"} and not isinstance(node.this, exp.Lateral):
+    if not node.args.get("on") and not words <= {"", "CROSS"}:
         return "write ON, or CROSS JOIN where every pair is meant"
     return None
 
@@ -180,7 +180,9 @@ def _cast(node: exp.Expr) -> str | None:
 
 
 def _window(node: exp.Expr) -> str | None:
-    over = node.this.this if isinstance(node.this, exp.Filter) else node.this
+    over = node.this
+    if isinstance(over, exp.Filter):
+        return "one engine has no FILTER in windows: write sum(CASE WHEN … THEN … END) OVER (…)"
     if isinstance(over, RANKING) and not node.args.get("order") and not node.args.get("alias"):
         return "its rows have no order: ORDER BY a total order inside OVER (…)"
     if isinstance(over, (exp.IgnoreNulls, exp.RespectNulls)):
@@ -252,9 +254,7 @@ RULES: Final[Mapping[type, Callable[[exp.Expr], str | None]]] = {
     exp.In: _in,
     exp.Group: _group,
     exp.RegexpLike: _regexp,
-    exp.Star: _unless(
-        lambda n: isinstance(n.parent, exp.Count), "name the columns: a column added to an input would change this"
-    ),
+    exp.Star: _star,
     exp.Count: _unless(lambda n: not n.expressions, "count one expression, or count(DISTINCT a, b)"),
     exp.Distinct: _unless(lambda n: isinstance(n.parent, (exp.Count, exp.Select)), "DISTINCT stands in count(DISTINCT …) only"),
     exp.Sum: _unless(lambda n: True, ""),

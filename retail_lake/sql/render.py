@@ -104,7 +104,7 @@ def _timestamps_without_zone(node: exp.Expr, engine: Engine) -> exp.Expr:
 
 def _cast(node: exp.Expr, engine: Engine) -> exp.Expr:
     """Spark cuts a fraction off, DuckDB would round it. TRUNC also refuses text and truth values when it is bound."""
-    if node.args["to"].this in _INTEGERS and not isinstance(node.this, (exp.Literal, exp.Null, exp.Neg)):
+    if node.args["to"].this in _INTEGERS and not (isinstance(node.this, exp.Null) or node.this.is_int):
         node.set("this", fill("TRUNC(:x)", engine, {"x": node.this}))
     return node
 
@@ -112,6 +112,14 @@ def _cast(node: exp.Expr, engine: Engine) -> exp.Expr:
 def _trim(node: exp.Expr, engine: Engine) -> exp.Expr:
     """Spark trims blanks only, DuckDB every kind of Unicode space unless told."""
     node.set("expression", node.args.get("expression") or exp.Literal.string(" "))
+    return node
+
+
+def _pattern_end(node: exp.Expr, engine: Engine) -> exp.Expr:
+    """Java's `$` also matches before a line break at the end."""
+    pattern = node.expression
+    if isinstance(pattern, exp.Literal) and pattern.name.endswith("$"):
+        node.set("expression", exp.Literal.string(pattern.name[:-1] + "\\z"))
     return node
 
 
@@ -165,10 +173,14 @@ _BOTH: Final[Mapping[type, _Rewrite]] = {
 }
 _DUCKDB: Final[Mapping[type, _Rewrite]] = {
     exp.Cast: _cast,
+    # Of no row at all Spark counts 0, DuckDB's count_if gives NULL.
+    exp.CountIf: _template("COUNT(CASE WHEN :x THEN 1 END)"),
     exp.Trim: _trim,
     exp.LastDay: _template("LAST_DAY(CAST(:x AS DATE))"),
     exp.AddMonths: _template("CAST(CAST(:x AS DATE) + TO_MONTHS(CAST(:n AS INTEGER)) AS DATE)", x="this", n="expression"),
     exp.GenerateSeries: _series,
     exp.Select: _laterals,
 }
-_SPARK: Final[Mapping[type, _Rewrite]] = {}
+_SPARK: Final[Mapping[type, _Rewrite]] = {
+    exp.RegexpLike: _pattern_end,
+}

@@ -16,9 +16,9 @@ from typing import Final
 from retail_lake.contract import Layer, Table
 from retail_lake.failure import ConfigurationFailure
 from retail_lake.quality.supported import check_table as check_rules
-from retail_lake.sql.portable import check as check_sql
 from retail_lake.sql.parse import RUN_DAYS
 from retail_lake.sql.parse import inputs as sql_inputs
+from retail_lake.sql.portable import check as check_sql
 
 # Which layers a table may read, by its own: the flow is one-way.
 _READS: Final[Mapping[Layer, frozenset[Layer]]] = {

@@ -17,9 +17,10 @@ from retail_lake.config import Settings
 from retail_lake.contract import Table
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import DataFile
+from retail_lake.sql.types import duckdb_type
 from retail_lake.warehouse.base import LoadedDay, LoadOutcome, PublishedFiles
 from retail_lake.warehouse.connection import attach, open_memory, path_of, quoted
-from retail_lake.warehouse.schema import LEDGER, address, check_compatible, duckdb_type, ensure_ledger, ensure_table
+from retail_lake.warehouse.schema import LEDGER, address, check_compatible, ensure_ledger, ensure_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from retail_lake.contract import Table
 from retail_lake.failure import ConfigurationFailure
+from retail_lake.sql.types import duckdb_type
 from retail_lake.warehouse.connection import literal, quoted
 
 if TYPE_CHECKING:
@@ -32,24 +33,9 @@ COMMENT ON COLUMN {LEDGER}.snapshot_id IS 'Lake snapshot the rows were loaded fr
 """
 
 
-_SCALARS = {
-    "bigint": "BIGINT",
-    "int": "INTEGER",
-    "string": "VARCHAR",
-    "boolean": "BOOLEAN",
-    "double": "DOUBLE",
-    "date": "DATE",
-    "timestamp": "TIMESTAMP",
-}
-
-
-def duckdb_type(type_: str) -> str:
-    """A contract's type as DuckDB writes it. Raises `ConfigurationFailure` for a nested one: gold is flat."""
-    if match := re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", type_):
-        return f"DECIMAL({match[1]},{match[2]})"
-    if type_ in _SCALARS:
-        return _SCALARS[type_]
-    raise ConfigurationFailure(f"the type {type_!r} is not for gold, which is flat: {', '.join(_SCALARS)}, decimal(p,s)")
+def column_types(table: Table) -> dict[str, str]:
+    """Each column's type, spelled as DuckDB's own catalog spells it."""
+    return {c.name: duckdb_type(c.type).replace(", ", ",") for c in table.columns}
 
 
 def address(table: Table) -> str:
@@ -70,7 +56,7 @@ def stored_columns(connection: DuckDBPyConnection, table: Table) -> dict[str, tu
 def check_compatible(connection: DuckDBPyConnection, table: Table) -> None:
     """Raise `ConfigurationFailure` if a column's stored type can hold what the contract says neither as it is nor widened."""
     stored = stored_columns(connection, table)
-    wanted = {c.name: duckdb_type(c.type) for c in table.columns}
+    wanted = column_types(table)
     wrong = [
         f"column {name} is {stored[name][0]} in the warehouse, {type_} in the contract"
         for name, type_ in wanted.items()
@@ -95,7 +81,7 @@ def ensure_ledger(connection: DuckDBPyConnection) -> None:
 def ensure_table(connection: DuckDBPyConnection, table: Table) -> None:
     """Make the table what its contract says: created, or columns added and widened; comments as written."""
     ensure_ledger(connection)
-    stored, wanted = stored_columns(connection, table), {c.name: duckdb_type(c.type) for c in table.columns}
+    stored, wanted = stored_columns(connection, table), column_types(table)
     if not stored:
         columns = ", ".join(f"{quoted(name)} {type_}" for name, type_ in wanted.items())
         connection.execute(f"CREATE TABLE {address(table)} ({columns})")

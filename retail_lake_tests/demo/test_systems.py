@@ -21,6 +21,7 @@ from retail_lake.demo.days import FIRST_DAY, LAST_DAY
 from retail_lake.demo.delivery import Delivery
 
 SEED = 2017
+Extract = tuple[Delivery, list[dict[str, Any]]]
 STORE = ZoneInfo("America/New_York")
 
 
@@ -33,11 +34,18 @@ def business_day(moment: datetime) -> date:
     return moment.replace(tzinfo=UTC).astimezone(STORE).date()
 
 
-class TestProducts:
-    @pytest.fixture(scope="class")
-    def files(self, connection: duckdb.DuckDBPyConnection) -> list[Delivery]:
-        return list(erp.deliveries(connection, SEED, LAST_DAY))
+@pytest.fixture(scope="module")
+def products(connection: duckdb.DuckDBPyConnection) -> list[Delivery]:
+    return list(erp.deliveries(connection, SEED, LAST_DAY))
 
+
+@pytest.fixture(scope="module")
+def extracts(connection: duckdb.DuckDBPyConnection) -> list[Extract]:
+    found = crm.deliveries(connection, SEED, LAST_DAY)
+    return [(f, pq.read_table(io.BytesIO(f.content or b"")).to_pylist()) for f in found]
+
+
+class TestProducts:
     @staticmethod
     def rows(file: Delivery, *, sound: bool = True) -> list[dict[str, str]]:
         assert file.content is not None
@@ -45,11 +53,13 @@ class TestProducts:
         found = csv.DictReader(io.StringIO(file.content.decode()))
         return [row for line, row in enumerate(found, 2) if line not in spoiled]
 
-    def test_load_and_inserts_are_the_source_products(self, files: list[Delivery], connection: duckdb.DuckDBPyConnection) -> None:
-        loads = [f for f in files if "/LOAD" in f.key]
+    def test_load_and_inserts_are_the_source_products(
+        self, products: list[Delivery], connection: duckdb.DuckDBPyConnection
+    ) -> None:
+        loads = [f for f in products if "/LOAD" in f.key]
         assert [f.key for f in loads] == [f"erp/products/LOAD0000000{n}.csv" for n in (1, 2, 3, 4)]
         loaded = [row for f in loads for row in self.rows(f)]
-        inserted = [row for f in files if "/LOAD" not in f.key for row in self.rows(f) if row["Op"] == "I"]
+        inserted = [row for f in products if "/LOAD" not in f.key for row in self.rows(f) if row["Op"] == "I"]
         assert len(inserted) == erp.INSERTED
         names = ("product_id", "manufacturer_id", "department", "brand", "product_category", "product_type", "package_size")
         known = connection.execute(f"SELECT {', '.join(names)} FROM products ORDER BY product_id").fetchall()
@@ -59,11 +69,11 @@ class TestProducts:
         sold = dict(connection.execute("SELECT product_id, min(transaction_timestamp) FROM transactions GROUP BY ALL").fetchall())
         assert all(datetime.fromisoformat(row["dms_timestamp"]) < sold[int(row["product_id"])] for row in inserted)
 
-    def test_changes_change_the_row_they_follow(self, files: list[Delivery], connection: duckdb.DuckDBPyConnection) -> None:
+    def test_changes_change_the_row_they_follow(self, products: list[Delivery], connection: duckdb.DuckDBPyConnection) -> None:
         current: dict[str, dict[str, str]] = {}
         what: Counter[str] = Counter()
         transactions: Counter[tuple[str, str]] = Counter()
-        for file in files:
+        for file in products:
             for row in self.rows(file):
                 operation = row.pop("Op", "LOAD")
                 product = row["product_id"]
@@ -87,9 +97,9 @@ class TestProducts:
         sold = connection.execute("SELECT DISTINCT product_id FROM transactions SEMI JOIN products USING (product_id)")
         assert {str(p) for (p,) in sold.fetchall()} <= current.keys()
 
-    def test_files_are_named_and_filled_as_dms_does(self, files: list[Delivery]) -> None:
-        assert len({f.key for f in files}) == len(files)
-        for file in files:
+    def test_files_are_named_and_filled_as_dms_does(self, products: list[Delivery]) -> None:
+        assert len({f.key for f in products}) == len(products)
+        for file in products:
             if "/LOAD" in file.key:
                 continue
             *_, year, month, day, name = file.key.split("/")
@@ -102,9 +112,9 @@ class TestProducts:
             assert all(business_day(c) >= FIRST_DAY for c in commits)
             assert all(6 <= c.replace(tzinfo=UTC).astimezone(STORE).hour < 22 for c in commits)
 
-    def test_defects_are_in_the_bytes(self, files: list[Delivery]) -> None:
+    def test_defects_are_in_the_bytes(self, products: list[Delivery]) -> None:
         kinds: Counter[str] = Counter()
-        for file in files:
+        for file in products:
             for defect in file.defects:
                 assert file.content is not None
                 assert defect.line is not None
@@ -118,17 +128,12 @@ class TestProducts:
 
 
 class TestCrm:
-    @pytest.fixture(scope="class")
-    def files(self, connection: duckdb.DuckDBPyConnection) -> list[tuple[Delivery, list[dict[str, Any]]]]:
-        found = crm.deliveries(connection, SEED, LAST_DAY)
-        return [(f, pq.read_table(io.BytesIO(f.content or b"")).to_pylist()) for f in found]
-
     def test_households_start_as_the_source_and_change_step_by_step(
-        self, files: list[tuple[Delivery, list[dict[str, Any]]]], connection: duckdb.DuckDBPyConnection
+        self, extracts: list[Extract], connection: duckdb.DuckDBPyConnection
     ) -> None:
         history: dict[int, list[dict[str, Any]]] = {}
         kinds: Counter[str] = Counter()
-        for file, rows in files:
+        for file, rows in extracts:
             if file.dataset != "crm/households":
                 continue
             bad = {d.line: d.kind for d in file.defects}
@@ -155,8 +160,8 @@ class TestCrm:
             if "income" in changed:
                 assert abs(crm.INCOMES.index(after["income"]) - crm.INCOMES.index(before["income"])) == 1
 
-    def test_stores_are_those_of_the_transactions(self, files: list[tuple[Delivery, list[dict[str, Any]]]]) -> None:
-        (_, first), *later = [(f, rows) for f, rows in files if f.dataset == "crm/stores"]
+    def test_stores_are_those_of_the_transactions(self, extracts: list[Extract]) -> None:
+        (_, first), *later = [(f, rows) for f, rows in extracts if f.dataset == "crm/stores"]
         assert len({row["store_id"] for row in first}) == len(first) == 457
         assert all(row["store_group"] == row["store_id"] % 4 + 1 for row in first)
         assert not any(9000 <= row["store_id"] <= 9999 for row in first)

@@ -67,6 +67,7 @@ class DayOutcome:
     report: DayReport | None
     previous_rows: int | None
     rows: int
+    reason: str = ""
 
 
 @dataclass(frozen=True)

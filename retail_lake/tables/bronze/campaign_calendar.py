@@ -17,11 +17,11 @@ campaign_calendar = Table(
         reader="json_pages",
         options={"page_fields": ("as_of", "page")},
     ),
-    columns=[
+    columns=(
         Column("campaign_id", "string", "Campaign, as written."),
         Column("start_date", "string", "First day of the campaign, as written."),
         Column("end_date", "string", "Last day of the campaign, as written."),
         Column("as_of", "string", "Moment the extract was taken, ISO 8601 in UTC; the same on all its pages."),
         Column("page", "string", "Number of the page the item was on."),
-    ],
+    ),
 )

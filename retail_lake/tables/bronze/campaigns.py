@@ -16,7 +16,7 @@ campaigns = Table(
         pattern=r"(?P<arrival>\d{4}-\d{2}-\d{2})/(?P<part>campaigns_\d{8})_v(?P<version>\d+)\.jsonl",
         reader="json_lines",
     ),
-    columns=[
+    columns=(
         Column("campaign_id", "string", "Campaign, as written."),
         Column("campaign_type", "string", "Type A, Type B or Type C."),
         Column("audience", "array<struct<household_id:string>>", "Households the campaign addresses.", pii=True),
@@ -26,5 +26,5 @@ campaigns = Table(
             "Coupons of the campaign, each with the products it is good for; products may be listed repeatedly.",
         ),
         Column("updated_at", "string", "When marketing last changed the document, ISO 8601 in UTC."),
-    ],
+    ),
 )

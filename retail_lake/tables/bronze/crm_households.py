@@ -16,7 +16,7 @@ crm_households = Table(
         pattern=r"(?P<arrival>\d{4}-\d{2}-\d{2})/(?P<part>households_\d{8})_v(?P<version>\d+)\.parquet",
         reader="parquet_files",
     ),
-    columns=[
+    columns=(
         Column("household_id", "bigint", "Household.", pii=True),
         Column("loyalty_card", "string", "Number of the household's loyalty card.", pii=True),
         Column("age", "string", "Age band of the householder."),
@@ -29,5 +29,5 @@ crm_households = Table(
         Column("city", "string", "City of the household."),
         Column("postal_code", "string", "Postal code of the household.", pii=True),
         Column("updated_at", "timestamp", "When the CRM last changed the record (UTC)."),
-    ],
+    ),
 )

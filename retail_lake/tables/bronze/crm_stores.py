@@ -13,7 +13,7 @@ crm_stores = Table(
         pattern=r"(?P<arrival>\d{4}-\d{2}-\d{2})/(?P<part>stores_\d{8})_v(?P<version>\d+)\.parquet",
         reader="parquet_files",
     ),
-    columns=[
+    columns=(
         Column("store_id", "bigint", "Store."),
         Column("store_name", "string", "Name of the store."),
         Column("store_format", "string", "Format the store is run as."),
@@ -22,5 +22,5 @@ crm_stores = Table(
         Column("opened_on", "date", "Day the store opened."),
         Column("store_group", "bigint", "Group whose till files carry the store's lines, 1 to 4."),
         Column("updated_at", "timestamp", "When the CRM last changed the record (UTC)."),
-    ],
+    ),
 )

@@ -17,7 +17,7 @@ erp_products = Table(
         pattern=r"(?:(?P<arrival>\d{4}/\d{2}/\d{2})/)?(?P<part>LOAD[0-9A-Fa-f]{8}|\d{8}-\d{9})\.csv",
         reader="dms_csv",
     ),
-    columns=[
+    columns=(
         Column("Op", "string", "What happened to the record: I inserted, U updated, D deleted; empty in the full load."),
         Column("product_id", "string", "Product, as written."),
         Column("manufacturer_id", "string", "Manufacturer, as written."),
@@ -28,5 +28,5 @@ erp_products = Table(
         Column("package_size", "string", "Size and unit of the package, free text."),
         Column("price_group", "string", "Price group of the product, A to E."),
         Column("dms_timestamp", "string", "Commit time of the transaction in UTC, as written; of the load, for the full load."),
-    ],
+    ),
 )

@@ -18,11 +18,11 @@ promotions = Table(
         reader="parquet_files",
         claimed_day="promotion_week_start(week)",
     ),
-    columns=[
+    columns=(
         Column("product_id", "bigint", "Promoted product."),
         Column("store_id", "bigint", "Store that ran the promotion."),
         Column("display_location", "string", "Where in the store the product was displayed; 0 is not on display."),
         Column("mailer_location", "string", "Where in the mailer the product was printed; 0 is not in the mailer."),
         Column("week", "bigint", "Promotion week of the plan, from 1."),
-    ],
+    ),
 )

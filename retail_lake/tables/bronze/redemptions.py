@@ -15,11 +15,11 @@ redemptions = Table(
         expected=("redemptions_{day}",),
         claimed_day="business_day(parse_timestamp(redeemed_at))",
     ),
-    columns=[
+    columns=(
         Column("event_id", "string", "Identifier the producer gave the event; a repeated delivery repeats it."),
         Column("household_id", "string", "Household that redeemed, as written.", pii=True),
         Column("coupon_upc", "string", "Coupon redeemed, as written."),
         Column("campaign_id", "string", "Campaign that handed the coupon out, as written."),
         Column("redeemed_at", "string", "Moment of the redemption, ISO 8601 in UTC, as written."),
-    ],
+    ),
 )

@@ -20,7 +20,7 @@ till_lines = Table(
         expected=("g1_{day}", "g2_{day}", "g3_{day}", "g4_{day}"),
         claimed_day="business_day(parse_timestamp(sold_at))",
     ),
-    columns=[
+    columns=(
         Column("store_id", "string", "Store, as the till printed it."),
         Column("basket_id", "string", "Checkout basket, as printed."),
         Column("household_id", "string", "Household of the loyalty card, as printed.", pii=True),
@@ -31,8 +31,6 @@ till_lines = Table(
         Column("coupon_disc", "string", "Discount by a manufacturer's coupon, dollars, as printed."),
         Column("coupon_match_disc", "string", "The store's match of a manufacturer's coupon, dollars, as printed."),
         Column("sold_at", "string", "Moment of the sale, ISO 8601 in UTC, as printed."),
-    ],
-    rules=[
-        expect.table_row_count_to_be_between(min_value=1_000, max_value=50_000, severity="warning"),
-    ],
+    ),
+    rules=(expect.table_row_count_to_be_between(min_value=1_000, max_value=50_000, severity="warning"),),
 )

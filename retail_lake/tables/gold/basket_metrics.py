@@ -10,7 +10,7 @@ basket_metrics = Table(
     key=("basket_id",),
     day="sale_date",
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("sale_date", "date", "Business day of the sale."),
         Column("sold_at", "timestamp", "Moment of the sale (UTC)."),
         Column("basket_id", "bigint", "Checkout basket."),
@@ -27,8 +27,8 @@ basket_metrics = Table(
         Column("coupon_match_disc", "decimal(18,2)", "Dollars taken off by the store's match of coupons."),
         Column("discount_share", "double", "Share of the shelf value that the store took off; empty where that is 0."),
         Column("has_coupon", "boolean", "Whether a coupon was used."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("basket_id"),
         expect.column_values_to_not_be_null("household_key"),
         expect.column_values_to_be_between("lines", min_value=1),
@@ -36,7 +36,7 @@ basket_metrics = Table(
         expect.column_pair_values_a_to_be_greater_than_b("shelf_value", "sales_value", or_equal=True),
         expect.column_values_to_be_between("paid_value", min_value=0, mostly=0.99, severity="warning"),
         expect.column_mean_to_be_between("sales_value", min_value=10, max_value=60, severity="warning"),
-    ],
+    ),
     sql="""
         SELECT
           sale_date,

@@ -14,7 +14,7 @@ campaign_effectiveness = Table(
     day="activity_date",
     whole=("silver.campaign_audience", "silver.coupons"),
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("activity_date", "date", "Business day."),
         Column("campaign_id", "bigint", "Campaign (dim_campaign)."),
         Column("campaign_day", "int", "Day of the campaign, 1 on its first; empty while no calendar names it."),
@@ -25,10 +25,10 @@ campaign_effectiveness = Table(
         Column("buying_households", "bigint", "Households of the audience that bought anything that day."),
         Column("baskets", "bigint", "Their baskets."),
         Column("sales_value", "decimal(18,2)", "Dollars the stores received from the audience."),
-        Column("coupon_product_sales_value", "decimal(18,2)", "Of these, for products that a coupon of the campaign is good for."),
+        Column("coupon_product_sales_value", "decimal(18,2)", "Of these, for products its coupons are good for."),
         Column("coupon_disc", "decimal(18,2)", "Dollars the audience had taken off by manufacturers' coupons."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("campaign_id"),
         expect.column_values_to_be_between("redemptions", min_value=0),
         expect.column_pair_values_a_to_be_greater_than_b("redemptions", "redeeming_households", or_equal=True),
@@ -36,7 +36,7 @@ campaign_effectiveness = Table(
         expect.column_pair_values_a_to_be_greater_than_b("audience_households", "buying_households", or_equal=True),
         expect.column_values_to_be_between("audience_households", min_value=1, severity="warning"),
         expect.column_values_to_not_be_null("campaign_day", severity="warning"),
-    ],
+    ),
     sql="""
         WITH audience AS (          -- of the document that holds
           SELECT DISTINCT a.campaign_id, a.household_id
@@ -76,7 +76,9 @@ campaign_effectiveness = Table(
             count(DISTINCT s.household_id) AS households,
             count(DISTINCT s.basket_id) AS baskets,
             sum(s.sales_value) AS sales_value,
-            sum(CASE WHEN p.product_id IS NOT NULL THEN s.sales_value ELSE CAST(0 AS DECIMAL(10, 2)) END) AS coupon_product_sales_value,
+            sum(
+              CASE WHEN p.product_id IS NOT NULL THEN s.sales_value ELSE CAST(0 AS DECIMAL(10, 2)) END
+            ) AS coupon_product_sales_value,
             sum(s.coupon_disc) AS coupon_disc
           FROM activity AS v
           JOIN audience AS a ON a.campaign_id = v.campaign_id

@@ -13,7 +13,7 @@ daily_category_sales = Table(
     key=("department", "product_category"),
     day="sale_date",
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("sale_date", "date", "Business day."),
         Column("department", "string", "Department, or (unknown)."),
         Column("product_category", "string", "Category within the department, or (unknown)."),
@@ -27,14 +27,14 @@ daily_category_sales = Table(
         Column("retail_disc", "decimal(18,2)", "Dollars taken off by loyalty cards."),
         Column("coupon_disc", "decimal(18,2)", "Dollars taken off by manufacturers' coupons."),
         Column("coupon_match_disc", "decimal(18,2)", "Dollars taken off by the store's match of coupons."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("department"),
         expect.column_values_to_not_be_null("product_category"),
         expect.column_values_to_be_between("sales_value", min_value=0),
         expect.column_pair_values_a_to_be_greater_than_b("sales_value", "private_label_sales_value", or_equal=True),
         expect.column_values_to_not_be_in_set("department", value_set=["(unknown)"], mostly=0.95, severity="warning"),
-    ],
+    ),
     sql="""
         WITH lines AS (
           SELECT

@@ -10,7 +10,7 @@ daily_store_sales = Table(
     key=("store_id",),
     day="sale_date",
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("sale_date", "date", "Business day."),
         Column("store_id", "bigint", "Store (dim_store)."),
         Column("baskets", "bigint", "Baskets checked out."),
@@ -24,14 +24,14 @@ daily_store_sales = Table(
         Column("coupon_match_disc", "decimal(18,2)", "Dollars taken off by the store's match of coupons."),
         Column("sales_per_basket", "double", "Dollars per basket."),
         Column("lines_per_basket", "double", "Lines per basket."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("store_id"),
         expect.column_values_to_be_between("baskets", min_value=1),
         expect.column_pair_values_a_to_be_greater_than_b("lines", "baskets", or_equal=True),
         expect.column_values_to_be_between("sales_value", min_value=0),
         expect.column_values_to_be_between("sales_per_basket", max_value=500, mostly=0.98, severity="warning"),
-    ],
+    ),
     sql="""
         SELECT
           sale_date,

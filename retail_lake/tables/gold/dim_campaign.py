@@ -12,23 +12,23 @@ dim_campaign = Table(
     grain="campaign",
     key=("campaign_id",),
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("campaign_id", "bigint", "Campaign."),
-        Column("campaign_type", "string", "Type A addresses many and fits coupons to each, Type B and C hand all coupons to all."),
+        Column("campaign_type", "string", "Type A fits coupons to each household, Type B and C give all coupons to all."),
         Column("start_date", "date", "First day of the campaign; empty until a calendar names it."),
         Column("end_date", "date", "Last day of the campaign; empty until a calendar names it."),
         Column("documented_at", "timestamp", "When marketing changed the document that holds (UTC)."),
         Column("scheduled_at", "timestamp", "When the calendar that holds was taken (UTC)."),
         Column("is_inferred", "boolean", "Whether marketing has sent no document of the campaign yet."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("campaign_id"),
         expect.column_pair_values_a_to_be_greater_than_b(
             "end_date", "start_date", or_equal=True, ignore_row_if="either_value_is_missing"
         ),
         expect.column_values_to_not_be_null("start_date", severity="warning"),
         expect.column_values_to_be_in_set("is_inferred", value_set=[False], severity="warning"),
-    ],
+    ),
     sql="""
         WITH documents AS (
           SELECT

@@ -14,7 +14,7 @@ dim_date = Table(
     grain="day",
     key=("date",),
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("date", "date", "The day."),
         Column("year", "int", "Civil year."),
         Column("quarter", "int", "Civil quarter, 1 to 4."),
@@ -30,8 +30,8 @@ dim_date = Table(
         Column("retail_month", "int", "Month of the retail year, 1 (February) to 12 (January)."),
         Column("retail_week", "int", "Week of the retail year, 1 to 53; weeks start on Sunday."),
         Column("retail_period_week", "int", "Week of the retail month, 1 to 5."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.table_row_count_to_equal(value=18_263),
         expect.column_values_to_be_between("date", min_value="2000-01-01", max_value="2049-12-31"),
         expect.column_values_to_be_between("iso_week", min_value=1, max_value=53),
@@ -40,7 +40,7 @@ dim_date = Table(
         expect.column_values_to_be_between("retail_week", min_value=1, max_value=53),
         expect.column_values_to_be_between("retail_period_week", min_value=1, max_value=5),
         expect.column_pair_values_a_to_be_greater_than_b("date", "retail_year_start", or_equal=True),
-    ],
+    ),
     sql="""
         WITH days AS (              -- from 1999, because January 2000 is of the retail year 1999
           SELECT date_add(DATE '1999-01-01', n) AS date
@@ -71,7 +71,7 @@ dim_date = Table(
             date,
             retail_year_start,
             retail_week,
-            CASE WHEN retail_week <= 13 THEN 1 WHEN retail_week <= 26 THEN 2 WHEN retail_week <= 39 THEN 3 ELSE 4 END AS retail_quarter
+            least((retail_week - 1) DIV 13 + 1, 4) AS retail_quarter
           FROM weeks
         ),
         months AS (
@@ -96,9 +96,11 @@ dim_date = Table(
           year(retail_year_start) AS retail_year,
           retail_year_start,
           retail_quarter,
-          3 * (retail_quarter - 1) + CASE WHEN week_of_quarter <= 4 THEN 1 WHEN week_of_quarter <= 9 THEN 2 ELSE 3 END AS retail_month,
+          3 * (retail_quarter - 1)
+            + CASE WHEN week_of_quarter <= 4 THEN 1 WHEN week_of_quarter <= 9 THEN 2 ELSE 3 END AS retail_month,
           retail_week,
-          week_of_quarter - CASE WHEN week_of_quarter <= 4 THEN 0 WHEN week_of_quarter <= 9 THEN 4 ELSE 9 END AS retail_period_week
+          week_of_quarter
+            - CASE WHEN week_of_quarter <= 4 THEN 0 WHEN week_of_quarter <= 9 THEN 4 ELSE 9 END AS retail_period_week
         FROM months
     """,
 )

@@ -15,7 +15,7 @@ dim_household = Table(
     key=("household_key",),
     validity=("valid_from", "valid_to"),
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("household_key", "bigint", "Key of the version, the same in every rebuild."),
         Column("household_id", "bigint", "Household.", pii=True),
         Column("loyalty_card", "string", "Number of the household's loyalty card.", pii=True),
@@ -32,14 +32,14 @@ dim_household = Table(
         Column("valid_to", "timestamp", "First moment after the version (UTC); 9999-12-31 for the last."),
         Column("is_current", "boolean", "Whether it is the household's last version."),
         Column("is_inferred", "boolean", "Whether the household is known from what it did alone."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("household_key"),
         expect.column_values_to_not_be_null("household_id"),
         expect.column_pair_values_a_to_be_greater_than_b("valid_to", "valid_from"),
         expect.compound_columns_to_be_unique("household_id", "valid_from"),
         expect.column_values_to_be_in_set("is_inferred", value_set=[False], mostly=0.99, severity="warning"),
-    ],
+    ),
     sql="""
         WITH ranked AS (
           SELECT

@@ -15,7 +15,7 @@ dim_product = Table(
     key=("product_key",),
     validity=("valid_from", "valid_to"),
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("product_key", "bigint", "Key of the version, the same in every rebuild."),
         Column("product_id", "bigint", "Product."),
         Column("manufacturer_id", "bigint", "Manufacturer of the product."),
@@ -30,15 +30,15 @@ dim_product = Table(
         Column("is_current", "boolean", "Whether it is the product's last version."),
         Column("is_deleted", "boolean", "Whether the ERP had deleted the product."),
         Column("is_inferred", "boolean", "Whether the product is known from sales alone."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("product_key"),
         expect.column_values_to_not_be_null("product_id"),
         expect.column_values_to_not_be_null("department", row_condition="NOT is_inferred"),
         expect.column_pair_values_a_to_be_greater_than_b("valid_to", "valid_from"),
         expect.compound_columns_to_be_unique("product_id", "valid_from"),
         expect.column_values_to_be_in_set("is_inferred", value_set=[False], mostly=0.99, severity="warning"),
-    ],
+    ),
     sql="""
         WITH records AS (           -- the full load is what was before all changes
           SELECT

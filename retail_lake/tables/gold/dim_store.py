@@ -9,7 +9,7 @@ dim_store = Table(
     grain="store",
     key=("store_id",),
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("store_id", "bigint", "Store."),
         Column("store_name", "string", "Name of the store."),
         Column("store_format", "string", "Format the store is run as."),
@@ -18,13 +18,13 @@ dim_store = Table(
         Column("opened_on", "date", "Day the store opened."),
         Column("store_group", "int", "Group whose till files carry the store's lines, 1 to 4."),
         Column("updated_at", "timestamp", "When the CRM last changed the record (UTC)."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("store_id"),
         expect.column_values_to_not_be_null("store_name", severity="warning"),
         expect.column_values_to_not_be_null("region", severity="warning"),
         expect.table_row_count_to_be_between(min_value=1),
-    ],
+    ),
     sql="""
         WITH ranked AS (
           SELECT

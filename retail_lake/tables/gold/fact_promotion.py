@@ -14,7 +14,7 @@ fact_promotion = Table(
     day="effective_on",
     conserves="silver.promotions",
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("effective_on", "date", "Day the week's rows stand under: the week's first day, or the lake's first day."),
         Column("week", "int", "Promotion week of the plan, from 1."),
         Column("week_start", "date", "First day of the promotion week: 2017-01-01 for week 1, then Mondays."),
@@ -25,12 +25,12 @@ fact_promotion = Table(
         Column("mailer_location", "string", "Where in the mailer it was printed: 0 not at all, else a letter for the place."),
         Column("is_displayed", "boolean", "Whether it was on display."),
         Column("is_mailed", "boolean", "Whether it was in the mailer."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("product_key"),
         expect.column_values_to_not_be_null("week_start"),
         expect.column_pair_values_a_to_be_greater_than_b("effective_on", "week_start", or_equal=True),
-    ],
+    ),
     sql="""
         SELECT
           r.effective_on,

@@ -11,7 +11,7 @@ fact_redemption = Table(
     day="redemption_date",
     conserves="silver.redemptions",
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("redemption_date", "date", "Business day of the redemption, in the stores' time zone."),
         Column("redeemed_at", "timestamp", "Moment of the redemption (UTC)."),
         Column("event_id", "string", "Identifier the producer gave the event."),
@@ -20,13 +20,13 @@ fact_redemption = Table(
         Column("campaign_id", "bigint", "Campaign that handed the coupon out (dim_campaign)."),
         Column("coupon_upc", "bigint", "Coupon redeemed."),
         Column("in_campaign", "boolean", "Whether the campaign was running that day."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("household_key"),
         expect.column_values_to_not_be_null("campaign_id"),
         expect.column_values_to_not_be_null("coupon_upc"),
         expect.column_values_to_be_in_set("in_campaign", value_set=[True], severity="warning"),
-    ],
+    ),
     sql="""
         SELECT
           r.redemption_date,

@@ -14,7 +14,7 @@ fact_sales = Table(
     day="sale_date",
     conserves="silver.sales",
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("sale_date", "date", "Business day of the sale, in the stores' time zone."),
         Column("sold_at", "timestamp", "Moment of the sale (UTC)."),
         Column("basket_id", "bigint", "Checkout basket."),
@@ -30,8 +30,8 @@ fact_sales = Table(
         Column("coupon_match_disc", "decimal(10,2)", "Dollars taken off by the store's match of that coupon."),
         Column("product_known", "boolean", "Whether the ERP knows the product."),
         Column("household_known", "boolean", "Whether the CRM knows the household."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("product_key"),
         expect.column_values_to_not_be_null("household_key"),
         expect.column_values_to_not_be_null("store_id"),
@@ -39,7 +39,7 @@ fact_sales = Table(
         expect.column_values_to_be_in_set("product_known", value_set=[True], severity="warning"),
         expect.column_values_to_be_in_set("household_known", value_set=[True], severity="warning"),
         expect.table_row_count_to_be_between(min_value=1_000, max_value=20_000, severity="warning"),
-    ],
+    ),
     sql="""
         SELECT
           s.sale_date,

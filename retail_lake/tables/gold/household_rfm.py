@@ -15,7 +15,7 @@ household_rfm = Table(
     day="as_of_date",
     window=90,
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("as_of_date", "date", "Day up to which is looked back, itself included."),
         Column("household_id", "bigint", "Household (dim_household).", pii=True),
         Column("last_sale_date", "date", "Last day it bought."),
@@ -26,8 +26,8 @@ household_rfm = Table(
         Column("frequency_score", "int", "Quintile of frequency, 1 to 5; 5 bought most often."),
         Column("monetary_score", "int", "Quintile of money, 1 to 5; 5 spent most."),
         Column("segment", "string", "What the scores make of it: Champions, Loyal, Promising, At risk, Lapsing or Occasional."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("household_id"),
         expect.column_values_to_be_between("recency_days", min_value=0, max_value=89),
         expect.column_values_to_be_between("frequency", min_value=1),
@@ -39,7 +39,7 @@ household_rfm = Table(
             "segment", value_set=["Champions", "Loyal", "Promising", "At risk", "Lapsing", "Occasional"]
         ),
         expect.table_row_count_to_be_between(min_value=100, severity="warning"),
-    ],
+    ),
     sql="""
         WITH household_days AS (
           SELECT household_id, sale_date, count(DISTINCT basket_id) AS baskets, sum(sales_value) AS sales_value

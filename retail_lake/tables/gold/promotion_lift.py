@@ -15,7 +15,7 @@ promotion_lift = Table(
     day="sale_date",
     window=7,
     workload=Workload.ANALYTICS,
-    columns=[
+    columns=(
         Column("sale_date", "date", "Business day."),
         Column("product_category", "string", "Category the product had when it was sold, or (unknown)."),
         Column("promoted_items", "bigint", "Items that were on display or in the mailer."),
@@ -27,19 +27,23 @@ promotion_lift = Table(
         Column("sales_per_promoted_item", "double", "Dollars per promoted item; empty if there were none."),
         Column("sales_per_other_item", "double", "Dollars per other item; empty if there were none."),
         Column("lift", "double", "Dollars per promoted item, as a multiple of dollars per other item; empty if either is."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("product_category"),
         expect.column_values_to_be_between("promoted_items", min_value=0),
         expect.column_values_to_be_between("other_items", min_value=0),
         expect.column_values_to_be_between("lift", min_value=0),
         expect.column_values_to_be_between("lift", max_value=20, mostly=0.98, severity="warning"),
-    ],
+    ),
     sql="""
-        WITH items AS (
+        WITH promoting_stores AS (  -- promotion week 1 is a Sunday alone; its calendar week began on 2016-12-26
+          SELECT week_start, week_start(week_start) AS monday, store_id
+          FROM (SELECT DISTINCT week_start, store_id FROM gold.fact_promotion) AS weeks
+        ),
+        items AS (
           SELECT
             s.sale_date,
-            week_start(s.sale_date) AS monday,
+            w.week_start,
             coalesce(p.product_category, '(unknown)') AS product_category,
             s.product_id,
             s.store_id,
@@ -47,22 +51,18 @@ promotion_lift = Table(
             sum(s.sales_value) AS sales_value
           FROM gold.fact_sales AS s
           JOIN run.days AS d ON d.day = s.sale_date
+          JOIN promoting_stores AS w ON w.monday = week_start(s.sale_date) AND w.store_id = s.store_id
           LEFT JOIN gold.dim_product AS p ON p.product_key = s.product_key
-          GROUP BY s.sale_date, week_start(s.sale_date), coalesce(p.product_category, '(unknown)'), s.product_id, s.store_id
+          GROUP BY s.sale_date, w.week_start, coalesce(p.product_category, '(unknown)'), s.product_id, s.store_id
         ),
         sold AS (
-          SELECT DISTINCT monday, product_id, store_id
+          SELECT DISTINCT week_start, product_id, store_id
           FROM items
         ),
-        promoted AS (               -- promotion week 1 is the Sunday of a week that started on 2016-12-26
-          SELECT DISTINCT i.monday, i.product_id, i.store_id
+        promoted AS (
+          SELECT DISTINCT s.week_start, s.product_id, s.store_id
           FROM gold.fact_promotion AS f
-          JOIN sold AS i
-            ON i.monday = week_start(f.week_start) AND i.product_id = f.product_id AND i.store_id = f.store_id
-        ),
-        promoting_stores AS (
-          SELECT DISTINCT week_start(week_start) AS monday, store_id
-          FROM gold.fact_promotion
+          JOIN sold AS s ON s.week_start = f.week_start AND s.product_id = f.product_id AND s.store_id = f.store_id
         ),
         compared AS (
           SELECT
@@ -72,8 +72,8 @@ promotion_lift = Table(
             i.sales_value,
             p.product_id IS NOT NULL AS is_promoted
           FROM items AS i
-          JOIN promoting_stores AS s ON s.monday = i.monday AND s.store_id = i.store_id
-          LEFT JOIN promoted AS p ON p.monday = i.monday AND p.product_id = i.product_id AND p.store_id = i.store_id
+          LEFT JOIN promoted AS p
+            ON p.week_start = i.week_start AND p.product_id = i.product_id AND p.store_id = i.store_id
         ),
         totals AS (
           SELECT

@@ -11,17 +11,17 @@ campaign_audience = Table(
     order_by="_source_file DESC, _position DESC",
     day="received_on",
     unnests=True,
-    columns=[
+    columns=(
         Column("received_on", "date", "Day the document arrived."),
         Column("campaign_id", "bigint", "Campaign."),
         Column("updated_at", "timestamp", "When marketing changed the document (UTC); the newest of a campaign holds."),
         Column("household_id", "bigint", "Household the campaign addresses.", pii=True),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("campaign_id", mostly=0.9),
         expect.column_values_to_not_be_null("updated_at", mostly=0.9),
         expect.column_values_to_not_be_null("household_id", mostly=0.9),
-    ],
+    ),
     sql="""
         SELECT
           _day AS received_on,

@@ -10,20 +10,22 @@ campaign_calendar = Table(
     key=("campaign_id", "as_of"),
     order_by="_source_file DESC, _position DESC",
     day="received_on",
-    columns=[
+    columns=(
         Column("received_on", "date", "Day the extract arrived."),
         Column("as_of", "timestamp", "Moment the extract was taken (UTC)."),
         Column("campaign_id", "bigint", "Campaign."),
         Column("start_date", "date", "First day of the campaign."),
         Column("end_date", "date", "Last day of the campaign."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("as_of", mostly=0.5),
         expect.column_values_to_not_be_null("campaign_id", mostly=0.5),
         expect.column_values_to_not_be_null("start_date", mostly=0.5),
         expect.column_values_to_not_be_null("end_date", mostly=0.5),
-        expect.column_pair_values_a_to_be_greater_than_b("end_date", "start_date", or_equal=True, mostly=0.5, ignore_row_if="either_value_is_missing"),
-    ],
+        expect.column_pair_values_a_to_be_greater_than_b(
+            "end_date", "start_date", or_equal=True, mostly=0.5, ignore_row_if="either_value_is_missing"
+        ),
+    ),
     sql="""
         SELECT
           _day AS received_on,

@@ -10,17 +10,17 @@ campaigns = Table(
     key=("campaign_id", "updated_at"),
     order_by="_source_file DESC, _position DESC",
     day="received_on",
-    columns=[
+    columns=(
         Column("received_on", "date", "Day the document arrived."),
         Column("campaign_id", "bigint", "Campaign."),
         Column("updated_at", "timestamp", "When marketing changed the document (UTC); the newest holds."),
-        Column("campaign_type", "string", "Type A addresses many and fits coupons to each, Type B and C hand all coupons to all."),
-    ],
-    rules=[
+        Column("campaign_type", "string", "Type A fits coupons to each household, Type B and C give all coupons to all."),
+    ),
+    rules=(
         expect.column_values_to_not_be_null("campaign_id", mostly=0.5),
         expect.column_values_to_not_be_null("updated_at", mostly=0.5),
         expect.column_values_to_be_in_set("campaign_type", value_set=["Type A", "Type B", "Type C"], severity="warning"),
-    ],
+    ),
     sql="""
         SELECT
           _day AS received_on,

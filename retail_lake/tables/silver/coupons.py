@@ -11,19 +11,19 @@ coupons = Table(
     order_by="_source_file DESC, _position DESC",
     day="received_on",
     unnests=True,
-    columns=[
+    columns=(
         Column("received_on", "date", "Day the document arrived."),
         Column("campaign_id", "bigint", "Campaign that hands the coupon out."),
         Column("updated_at", "timestamp", "When marketing changed the document (UTC); the newest of a campaign holds."),
         Column("coupon_upc", "bigint", "Coupon; several campaigns may hand out the same."),
         Column("product_id", "bigint", "Product the coupon is good for."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("campaign_id", mostly=0.9),
         expect.column_values_to_not_be_null("updated_at", mostly=0.9),
         expect.column_values_to_not_be_null("coupon_upc", mostly=0.9),
         expect.column_values_to_not_be_null("product_id", mostly=0.9),
-    ],
+    ),
     sql="""
         SELECT
           _day AS received_on,

@@ -19,7 +19,7 @@ households = Table(
     key=("household_id", "updated_at"),
     order_by="_source_file DESC, _position DESC",
     day="received_on",
-    columns=[
+    columns=(
         Column("received_on", "date", "Day the record arrived."),
         Column("household_id", "bigint", "Household.", pii=True),
         Column("updated_at", "timestamp", "When the CRM changed the record (UTC); it holds from then on."),
@@ -33,8 +33,8 @@ households = Table(
         Column("kids_count", "string", "Children in the household, up to 3+."),
         Column("city", "string", "City of the household."),
         Column("postal_code", "string", "Postal code of the household.", pii=True),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("household_id", mostly=0.5),
         expect.column_values_to_not_be_null("updated_at", mostly=0.5),
         # Of a day's few rows most say nothing of income: one that says nonsense may be the only one judged, and never blocks.
@@ -45,7 +45,7 @@ households = Table(
         ),
         expect.column_values_to_match_regex("household_size", regex="^([1-4]|5[+])$", severity="warning"),
         expect.column_values_to_match_regex("kids_count", regex="^([0-2]|3[+])$", severity="warning"),
-    ],
+    ),
     sql="""
         SELECT
           _day AS received_on,

@@ -14,7 +14,7 @@ products = Table(
     key=("product_id", "changed_at"),
     order_by="is_full_load, _source_file DESC, _position DESC",
     day="received_on",
-    columns=[
+    columns=(
         Column("received_on", "date", "Day the record arrived; the lake's first day for the full load."),
         Column("product_id", "bigint", "Product."),
         Column("changed_at", "timestamp", "When the change was committed in the ERP (UTC); of the load, for the full load."),
@@ -27,8 +27,8 @@ products = Table(
         Column("product_type", "string", "Type within the category, the finest product group."),
         Column("package_size", "string", "Size and unit of the package, free text."),
         Column("price_group", "string", "Price group, A to E."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("product_id", mostly=0.9),
         expect.column_values_to_not_be_null("changed_at", mostly=0.9),
         expect.column_values_to_be_in_set("op", value_set=["I", "U", "D"], mostly=0.9),
@@ -36,7 +36,7 @@ products = Table(
         expect.column_values_to_be_in_set("brand", value_set=["National", "Private"], severity="warning"),
         expect.column_values_to_not_be_null("product_category", mostly=0.9, severity="warning"),
         expect.column_values_to_match_regex("price_group", regex="^[A-E]$", severity="warning"),
-    ],
+    ),
     sql="""
         SELECT
           _day AS received_on,

@@ -15,7 +15,7 @@ promotions = Table(
     order_by="_source_file, _position",
     day="effective_on",
     whole=("silver.stores",),
-    columns=[
+    columns=(
         Column("effective_on", "date", "Day the week's rows stand under: the week's first day, or the lake's first day."),
         Column("week", "int", "Promotion week of the plan, from 1."),
         Column("week_start", "date", "First day of the promotion week: 2017-01-01 for week 1, then Mondays."),
@@ -24,8 +24,8 @@ promotions = Table(
         Column("display_location", "string", "Where in the store it was displayed: 0 not at all, 1 front to 9, A in-aisle."),
         Column("mailer_location", "string", "Where in the mailer it was printed: 0 not at all, else a letter for the place."),
         Column("store_known", "boolean", "Whether the store master has the store; a row of an unknown store is quarantined."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("product_id", mostly=0.95),
         expect.column_values_to_not_be_null("store_id", mostly=0.95),
         expect.column_values_to_be_in_set("store_known", value_set=[True], mostly=0.95),
@@ -35,7 +35,7 @@ promotions = Table(
         expect.column_values_to_not_be_null("display_location", mostly=0.95),
         expect.column_values_to_match_regex("mailer_location", regex="^[0ACDFHJLPXZ]$", mostly=0.95),
         expect.column_values_to_not_be_null("mailer_location", mostly=0.95),
-    ],
+    ),
     sql="""
         WITH stores AS (
           SELECT DISTINCT store_id FROM silver.stores

@@ -13,15 +13,15 @@ redemptions = Table(
     key=("event_id",),
     order_by="redeemed_at, _source_file, _position",
     day="redemption_date",
-    columns=[
+    columns=(
         Column("redemption_date", "date", "Business day of the redemption, in the stores' time zone."),
         Column("redeemed_at", "timestamp", "Moment of the redemption (UTC)."),
         Column("event_id", "string", "Identifier the producer gave the event."),
         Column("household_id", "bigint", "Household that redeemed the coupon.", pii=True),
         Column("coupon_upc", "bigint", "Coupon redeemed."),
         Column("campaign_id", "bigint", "Campaign that handed the coupon out."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("redeemed_at", mostly=0.5),
         expect.column_values_to_not_be_null("event_id", mostly=0.5),
         expect.column_values_to_match_regex("event_id", regex="^[0-9a-f]{16}$", mostly=0.5),
@@ -29,7 +29,7 @@ redemptions = Table(
         expect.column_values_to_not_be_null("coupon_upc", mostly=0.5),
         expect.column_values_to_not_be_null("campaign_id", mostly=0.5),
         expect.table_row_count_to_be_between(max_value=1_000, severity="warning"),
-    ],
+    ),
     sql="""
         WITH events AS (
           SELECT

@@ -16,7 +16,7 @@ sales = Table(
     order_by="sold_at, _source_file, _position",
     day="sale_date",
     whole=("silver.stores",),
-    columns=[
+    columns=(
         Column("sale_date", "date", "Business day of the sale, in the stores' time zone."),
         Column("sold_at", "timestamp", "Moment of the sale (UTC)."),
         Column("basket_id", "bigint", "Checkout basket; one household, one store, one moment."),
@@ -29,8 +29,8 @@ sales = Table(
         Column("coupon_disc", "decimal(10,2)", "Dollars taken off by a manufacturer's coupon, which the manufacturer pays."),
         Column("coupon_match_disc", "decimal(10,2)", "Dollars taken off by the store's match of that coupon."),
         Column("store_known", "boolean", "Whether the store master has the store; a line of an unknown store is quarantined."),
-    ],
-    rules=[
+    ),
+    rules=(
         expect.column_values_to_not_be_null("sold_at", mostly=0.95),
         expect.column_values_to_not_be_null("basket_id", mostly=0.95),
         expect.column_values_to_not_be_null("product_id", mostly=0.95),
@@ -50,7 +50,7 @@ sales = Table(
         expect.column_values_to_be_between("quantity", max_value=1_000, mostly=0.98, severity="warning"),
         expect.table_row_count_to_be_between(min_value=1_000, max_value=20_000, severity="warning"),
         expect.column_mean_to_be_between("sales_value", min_value=1, max_value=10, severity="warning"),
-    ],
+    ),
     sql="""
         WITH lines AS (
           SELECT
