@@ -211,7 +211,9 @@ class Table:
             unique = (
                 expect.column_values_to_be_unique(*self.key)
                 if len(self.key) == 1
-                else expect.compound_columns_to_be_unique(*((self.day,) if self.day and self.day not in self.key else ()), *self.key)
+                else expect.compound_columns_to_be_unique(
+                    *((self.day,) if self.day and self.day not in self.key else ()), *self.key
+                )
             )
             object.__setattr__(self, "rules", (*self.rules, unique))
         self._check()

@@ -101,8 +101,8 @@ def materialize(
             previous = before.get(found.day)
             rows_before = previous.rows if previous and previous.visible else None
             status = published.status[found.day]
-            rows = found.published if status in ("published", "incomplete") else rows_before or 0
-            outcomes[found.day] = DayOutcome(found.day, status, found, rows, rows_before)
+            rows_now = found.published if status in ("published", "incomplete") else rows_before or 0
+            outcomes[found.day] = DayOutcome(found.day, status, found, rows_now, rows_before)
     for day in made.unchanged:
         outcomes[day] = _unchanged(day, before[day].status, before[day].rows)
     for day, reason in made.waiting.items():

@@ -49,6 +49,14 @@ def settings() -> Settings:
     return load_settings()
 
 
+def by_layer(tables: Iterable[Table]) -> list[Table]:
+    """The tables as people think of them: layer by layer, each in the order they are built."""
+    from retail_lake.contract import Layer
+
+    layers = list(Layer)
+    return sorted(tables, key=lambda t: layers.index(t.layer))
+
+
 def find_tables(names: Iterable[str], tables: Mapping[str, Table]) -> list[Table]:
     """Tables by full name (`silver.sales`) or, where only one has it, by name (`fact_sales`).
 

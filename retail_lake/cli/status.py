@@ -47,12 +47,12 @@ def command(tables: tuple[str, ...]) -> None:
     Stale: code or inputs have changed since. Incomplete: published, but a file is missing or unreadable. Blocked: the audit
     refused the last attempt, and readers see what was there before. Materializing a day settles the first two.
     """
-    from retail_lake.cli.common import console, count, find_tables, grid, settings
+    from retail_lake.cli.common import by_layer, console, count, find_tables, grid, settings
     from retail_lake.lake.lake import Lake
     from retail_lake.tables import TABLES
 
     current = settings()
-    chosen = find_tables(tables, TABLES) or list(TABLES.values())
+    chosen = find_tables(tables, TABLES) or by_layer(TABLES.values())
     lake = Lake(current)
     known = lake.publications_by_day()
     out = console()

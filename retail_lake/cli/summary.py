@@ -19,7 +19,7 @@ _DONE = ("published", "incomplete", "blocked", "failed", "skipped")
 
 def show_summary(out: Console, settings: Settings, served: Served, runs: Sequence[RunSummary], seconds: float) -> None:
     """Sum up the days served, as the lake's ledger has them now; what this run itself did is in `runs`."""
-    from retail_lake.cli.common import count, grid
+    from retail_lake.cli.common import by_layer, count, grid
     from retail_lake.contract import Layer
     from retail_lake.lake.lake import Lake
     from retail_lake.tables import TABLES
@@ -30,7 +30,8 @@ def show_summary(out: Console, settings: Settings, served: Served, runs: Sequenc
     built = {result.name: [d for d in result.days if d.status in _DONE] for run in runs for result in run.results}
     numbers = ("in", "published", "quarantined", "duplicates", "checks passed", "failed", "built now")
     shown = grid("table", *numbers, "not as it should be", numbers=numbers)
-    for name, table in TABLES.items():
+    for table in by_layer(TABLES.values()):
+        name = table.full_name
         days = [p for day, p in known.get(name, {}).items() if day is None or first <= day <= last]
         in_ = "landed" if table.layer is Layer.BRONZE else ""
         shown.add_row(
@@ -46,6 +47,10 @@ def show_summary(out: Console, settings: Settings, served: Served, runs: Sequenc
         )
     out.print(f"\n{first} to {last}: every table, rows as they are now", highlight=False)
     out.print(shown)
+    if any(p.checks_failed and p.status != "blocked" for days in known.values() for p in days.values()):
+        out.print(
+            "A check that failed on a published day is a warning: `retail-lake preview TABLE --day D` or `retail-lake ui` shows its rows."
+        )
     loaded = [r for run in runs for r in run.results if r.in_warehouse]
     rows = sum(d.rows for r in loaded for d in r.days if d.status == "published")
     total = served.total

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
-from retail_lake.contract import Column, Layer, Rule, Severity, Table
+from retail_lake.contract import Column, Layer, Severity, Table
 from retail_lake.failure import DataFailure
+from retail_lake.jobs.audit import Samples, audit
+from retail_lake.jobs.changes import changed_days
 from retail_lake.jobs.description import (
     DataFile,
     DayReport,
@@ -20,19 +22,15 @@ from retail_lake.jobs.description import (
     JobDescription,
     JobReport,
     PinnedInput,
-    RuleVerdict,
     StagedFile,
 )
 from retail_lake.jobs.session import Row, Session
-from retail_lake.quality.masking import mask_row
 from retail_lake.quality.expectations import start_import
-from retail_lake.quality.metrics import audit_sql
 from retail_lake.quality.predicates import violation
-from retail_lake.quality.verdicts import verdicts
+from retail_lake.quality.supported import row_rules
 from retail_lake.sql import relation_name
 from retail_lake.tables import TABLES, inputs
 
-SAMPLE_ROWS = 5
 _QUARANTINE = (
     Column("_day", "date", ""),
     Column("rules", "string", ""),
@@ -96,7 +94,7 @@ class _Job:
         with self._timed("audit"):
             for row in session.query("SELECT _arrival_day AS day, _day AS touched FROM published GROUP BY _arrival_day, _day"):
                 touched[row["day"]].append(row["touched"])
-            found = self._audit("published", "published")
+            found, shown = audit(table, job, session, "published")
         lines = _count(r["_day"] for r in records)
         published = _rows_by_day(staged)
         read = _count(f.arrival_day for f in job.landed)
@@ -116,28 +114,31 @@ class _Job:
             )
             for day in job.days
         ]
-        return self._report(days, staged, quarantine, {})
+        return self._report(days, staged, quarantine, shown)
 
     def _silver(self) -> JobReport:
         table, job, session = self.table, self.job, self.session
         assert table.day
-        row_rules = {r.name: p for r in table.rules if (p := violation(r, table))}
-        critical = [r.name for r in table.rules if r.severity is Severity.CRITICAL and r.name in row_rules]
+        critical = [r for r in row_rules(table.rules) if r.severity is Severity.CRITICAL]
         with self._timed("transform"):
             self._register_inputs()
-            broken = ", ".join(f"CASE WHEN {row_rules[name]} THEN '{name}' END" for name in critical)
+            broken = ", ".join(f"CASE WHEN {violation(rule, table)} THEN '{rule.name}' END" for rule in critical)
             session.keep("mapped", f"SELECT *, concat_ws(',', {broken}) AS _broken FROM ({self._cast(extra=('_day',))}) AS t")
             session.view("valid", "SELECT * FROM mapped WHERE _broken = ''")
             published = self._deduplicated()
         with self._timed("stage"):
             staged = session.stage(published, f"{job.staging}/rows", table.day)
-            bad = {r["day"]: r["n"] for r in session.query("SELECT _day AS day, count(*) AS n FROM mapped WHERE _broken <> '' GROUP BY _day")}
+            bad = {
+                r["day"]: r["n"]
+                for r in session.query("SELECT _day AS day, count(*) AS n FROM mapped WHERE _broken <> '' GROUP BY _day")
+            }
             quarantine = self._stage_quarantine() if bad else []
         self._published(staged)
         with self._timed("audit"):
-            found = self._audit("mapped", "published")
-            shown = self._samples("mapped", found, row_rules)
-        rows_in = {r["day"]: r["n"] for r in session.query(f"SELECT _day AS day, count(*) AS n FROM {self._counted()} GROUP BY _day")}
+            found, shown = audit(table, job, session, "mapped")
+        rows_in = {
+            r["day"]: r["n"] for r in session.query(f"SELECT _day AS day, count(*) AS n FROM {self._counted()} GROUP BY _day")
+        }
         kept = _rows_by_day(staged)
         self._only_requested([*rows_in, *kept])
         valid = {r["day"]: r["n"] for r in session.query("SELECT _day AS day, count(*) AS n FROM valid GROUP BY _day")}
@@ -160,11 +161,9 @@ class _Job:
             self._register_inputs()
             staged = session.stage(self._cast(), f"{job.staging}/rows", table.day)
         self._published(staged)
-        row_rules = {r.name: p for r in table.rules if (p := violation(r, table))}
         with self._timed("audit"):
-            found = self._audit("published", "published")
-            shown = self._samples("published", found, row_rules)
-            changed = self._changed() if table.day is None else None
+            found, shown = audit(table, job, session, "published")
+            changed = changed_days(table, job, session) if table.day is None else None
         kept = _rows_by_day(staged)
         self._only_requested(kept)
         rows_in = kept
@@ -265,43 +264,9 @@ class _Job:
     def _published(self, staged: Sequence[StagedFile]) -> None:
         """The audit reads exactly the files that would be published."""
         files = tuple(DataFile(uri=f.uri, rows=f.rows) for f in staged)
-        self.session.parquet("published", PinnedInput(table=self.table.full_name, snapshot_id=None, sequence=0, files=files), self.table.columns)
-
-    def _audit(self, judged: str, published: str) -> dict[date | None, tuple[RuleVerdict, ...]]:
-        """Row rules are judged on every row, aggregates and uniqueness on what would be published."""
-        table = self.table
-        if not table.rules:
-            return {}
-        by_relation: dict[tuple[str, str | None], list[Rule]] = defaultdict(list)
-        for rule in table.rules:
-            row_rule = violation(rule, table) is not None
-            relation = judged if row_rule else published
-            day = "_day" if relation == "mapped" else table.day
-            by_relation[relation, day].append(rule)
-        measured = [
-            row
-            for (relation, day), rules in by_relation.items()
-            for sql in audit_sql(table, relation, day, rules)
-            for row in self.session.query(sql)
-        ]
-        return verdicts(table, self.job.days or (None,), measured)
-
-    def _samples(
-        self, relation: str, found: dict[date | None, tuple[RuleVerdict, ...]], row_rules: dict[str, str]
-    ) -> dict[str, list[dict[str, str | None]]]:
-        """A few violating rows of each row rule, in file order, masked."""
-        seen = {v.rule for day in found.values() for v in day if v.unexpected}
-        order = "_source_file, _position" if self.table.layer is Layer.SILVER else ", ".join(self.table.key) or self.table.columns[0].name
-        names = ", ".join(c.name for c in self.table.columns)
-        return {
-            name: [
-                mask_row(self.table, row)
-                for row in self.session.query(
-                    f"SELECT {names} FROM {relation} WHERE {row_rules[name]} ORDER BY {order} LIMIT {SAMPLE_ROWS}"
-                )
-            ]
-            for name in sorted(seen & set(row_rules))
-        }
+        self.session.parquet(
+            "published", PinnedInput(table=self.table.full_name, snapshot_id=None, sequence=0, files=files), self.table.columns
+        )
 
     def _only_requested(self, days: Sequence[date | None] | dict[date | None, int]) -> None:
         if stray := sorted(str(d) for d in set(days) - {*(self.job.days or (None,))}):
@@ -310,17 +275,12 @@ class _Job:
                 " Join `run.days`, or select the day column of the input that is filtered."
             )
 
-    def _changed(self) -> tuple[date, date] | None:
-        from retail_lake.jobs.changes import changed_days
-
-        return changed_days(self.table, self.job, self.session)
-
     def _report(
         self,
         days: Sequence[DayReport],
         staged: Sequence[StagedFile],
         quarantine: Sequence[StagedFile],
-        shown: dict[str, list[dict[str, str | None]]],
+        shown: Samples,
         changed: tuple[date, date] | None = None,
     ) -> JobReport:
         return JobReport(

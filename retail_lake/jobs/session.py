@@ -13,6 +13,8 @@ from retail_lake.jobs.description import FileProblem, JobDescription, PinnedInpu
 from retail_lake.sources.records import RECORD_RULE
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from retail_lake.sources.read import FileResult
 
 Row = dict[str, Any]
@@ -43,6 +45,9 @@ class Session(Protocol):
 
     def query(self, sql: str) -> list[Row]:
         """The rows of a small result."""
+
+    def pandas(self, relation: str, where: str = "") -> DataFrame:
+        """The rows of a relation as a pandas frame: a day's at most."""
 
     def json(self, columns: Sequence[Column]) -> str:
         """An SQL expression of these columns as one JSON object, NULLs included, scalars as text."""

@@ -16,6 +16,7 @@ from retail_lake.sql.render import render
 from retail_lake.sql.types import spark_type
 
 if TYPE_CHECKING:
+    from pandas import DataFrame as PandasFrame
     from pyarrow import RecordBatch
     from pyspark.sql import DataFrame, SparkSession
 
@@ -99,6 +100,9 @@ class SparkJobSession:
         with _data_failures():
             return [row.asDict(recursive=True) for row in self.spark.sql(self._render(sql)).collect()]
 
+    def pandas(self, relation: str, where: str = "") -> PandasFrame:
+        return self.spark.sql(self._render(f"SELECT * FROM {relation} WHERE {where or 'TRUE'}")).toPandas()
+
     def json(self, columns: Sequence[Column]) -> str:
         return f"to_json({as_struct(columns)}, map('ignoreNullFields', 'false'))"
 
@@ -137,7 +141,7 @@ class SparkJobSession:
             self.spark.catalog.dropTempView(name)
 
 
-class _data_failures:  # noqa: N801
+class _data_failures:
     """Turn Spark's arithmetic and cast errors into `DataFailure`: the data, not the engine, is at fault."""
 
     def __enter__(self) -> None:

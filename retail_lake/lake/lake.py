@@ -77,7 +77,9 @@ class Lake:
             settings.home.mkdir(parents=True, exist_ok=True)
         properties = {"uri": settings.catalog_uri, "warehouse": self.location}
         if self.location.startswith("s3://"):
-            properties |= {"s3.region": settings.s3_region} | ({"s3.endpoint": settings.s3_endpoint} if settings.s3_endpoint else {})
+            properties |= {"s3.region": settings.s3_region} | (
+                {"s3.endpoint": settings.s3_endpoint} if settings.s3_endpoint else {}
+            )
         if settings.py_io_impl:
             properties["py-io-impl"] = settings.py_io_impl
         return SqlCatalog("lake", **properties)
@@ -101,7 +103,9 @@ class Lake:
     def ensure_quarantine(self, table: Table) -> IcebergTable:
         """The quarantine of a table, created when first needed."""
         name = quarantine_name(table)
-        return self.stored(name) or self._create(name, QUARANTINE_COLUMNS, "_day", f"Records that {table.full_name} refused, and why.")
+        return self.stored(name) or self._create(
+            name, QUARANTINE_COLUMNS, "_day", f"Records that {table.full_name} refused, and why."
+        )
 
     def _create(self, name: str, columns: tuple[Column, ...], day: str | None, comment: str) -> IcebergTable:
         from pyiceberg.exceptions import TableAlreadyExistsError
@@ -138,7 +142,9 @@ class Lake:
         row_filter = days_between(column, days) if column and days else AlwaysTrue()
         for task in stored.scan(row_filter=row_filter, snapshot_id=snapshot.snapshot_id).plan_files():
             if task.delete_files:
-                raise DataFailure(f"{name}: another client wrote delete files to it; rewrite the table without them and try again")
+                raise DataFailure(
+                    f"{name}: another client wrote delete files to it; rewrite the table without them and try again"
+                )
             files.append(DataFile(uri=task.file.file_path, rows=task.file.record_count))
         files.sort(key=lambda f: f.uri)
         return PinnedInput(

@@ -41,12 +41,15 @@ def plan(lake: Lake, table: Table, days: Sequence[date], *, run_id: str, force: 
     listed_at = datetime.now(UTC)
     if table.layer is Layer.BRONZE:
         found = landed(table.landing, days, lake.settings) if table.landing else None
-        prints, waiting = _bronze_fingerprints(table, days, found, lake.settings), {}
+        prints = _bronze_fingerprints(table, days, found, lake.settings)
+        waiting: Mapping[date | None, str] = {}
     else:
         found = None
         prints, waiting = _fingerprints(lake, table, days)
     known = lake.publications_by_day().get(table.full_name, {})
-    unchanged = () if force else tuple(d for d, f in prints.items() if d in known and f in (known[d].fingerprint, known[d].refused))
+    unchanged = (
+        () if force else tuple(d for d, f in prints.items() if d in known and f in (known[d].fingerprint, known[d].refused))
+    )
     todo = [d for d in prints if d not in unchanged]
     jobs = tuple(
         _describe(lake, table, chunk, {d: prints[d] for d in chunk}, run_id, force, found, listed_at)
@@ -64,12 +67,15 @@ def _code(table: Table, settings: Settings) -> list[object]:
 
 
 def _bronze_fingerprints(table: Table, days: Sequence[date], found: Landed | None, settings: Settings) -> dict[date | None, str]:
+    if table.landing is None or found is None:
+        return {}
     prints: dict[date | None, str] = {}
     for day in days:
-        files = [(f.key, f.size, f.modified.isoformat()) for f in found.files.get(day, [])] if found else []
-        problems = [(p.key, p.rule) for p in found.problems.get(day, [])] if found else []
-        first = str(settings.first_day) if (day - settings.first_day).days <= (table.landing.max_lateness if table.landing else 0) else ""
-        prints[day] = _digest(_code(table, settings), day, files, problems, first)
+        files = [(f.key, f.size, f.modified.isoformat()) for f in found.files.get(day, [])]
+        problems = [(p.key, p.rule) for p in found.problems.get(day, [])]
+        # Where the lake begins decides which claimed days are plausible, but only for what arrives soon after.
+        near = (day - settings.first_day).days <= table.landing.max_lateness
+        prints[day] = _digest(_code(table, settings), day, files, problems, str(settings.first_day) if near else "")
     return prints
 
 

@@ -93,7 +93,9 @@ def _commit_quarantine(
     _replace(lake, lake.ensure_quarantine(table), "_day", days, files, job)
 
 
-def _commit_rows(lake: Lake, table: Table, job: JobDescription, good: Sequence[DayReport], staged: Sequence[StagedFile]) -> int | None:
+def _commit_rows(
+    lake: Lake, table: Table, job: JobDescription, good: Sequence[DayReport], staged: Sequence[StagedFile]
+) -> int | None:
     days = [d.day for d in good if d.day]
     files = [f for f in staged if f.day is None or f.day in days]
     counted = {d.day: d.published for d in good}
@@ -205,9 +207,7 @@ def _nothing(attempt: Publication) -> Publication:
     return empty.refuse(attempt)
 
 
-def _steps(
-    last: Sequence[tuple[date, str]], changed: tuple[date, date] | None, fingerprint: str
-) -> tuple[tuple[date, str], ...]:
+def _steps(last: Sequence[tuple[date, str]], changed: tuple[date, date] | None, fingerprint: str) -> tuple[tuple[date, str], ...]:
     """Overlay the changed days on what each day saw before; the result is steps, each from its first day on."""
     if not last:
         return ((date.min, fingerprint),)

@@ -126,8 +126,8 @@ def check_compatible(stored: IcebergTable, table: Table) -> None:
     for field in have.fields:
         if field.name not in want.column_names:
             wrong.append(f"column {field.name} is in the lake but no longer in the contract")
-        elif str(_plain(want.find_field(field.name).field_type)) != str(_plain(field.field_type)):
-            wrong.append(f"column {field.name} is {field.field_type} in the lake, {want.find_field(field.name).field_type} in the contract")
+        elif _plain(asked := want.find_field(field.name).field_type) != _plain(field.field_type):
+            wrong.append(f"column {field.name} is {field.field_type} in the lake, {asked} in the contract")
     partitions = [f.name for f in stored.spec().fields]
     if partitions != ([table.day] if table.day else []):
         wrong.append(f"the lake partitions it by {partitions or 'nothing'}, the contract by {table.day or 'nothing'}")

@@ -157,9 +157,7 @@ def column_lineage(graph: Graph, lineage: Mapping[str, list[tuple[str, str]]]) -
     """Each column's sources, `(table, column)` with the table's full name, as Dagster shows them."""
     return dg.TableColumnLineage(
         {
-            column: [
-                dg.TableColumnDep(table_key(graph.tables[name]), source) for name, source in sources if name in graph.tables
-            ]
+            column: [dg.TableColumnDep(table_key(graph.tables[name]), source) for name, source in sources if name in graph.tables]
             for column, sources in lineage.items()
         }
     )

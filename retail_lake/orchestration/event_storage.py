@@ -148,7 +148,12 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         }
         with self.index_connection() as connection:
             # A planned row, or an earlier evaluation of the same run, gives way.
-            if connection.execute(_RESOLVE, {f"its_{name}": row[name] for name in _WHOSE} | {name: row[name] for name in _SAID}).rowcount == 0:
+            if (
+                connection.execute(
+                    _RESOLVE, {f"its_{name}": row[name] for name in _WHOSE} | {name: row[name] for name in _SAID}
+                ).rowcount
+                == 0
+            ):
                 connection.execute(AssetCheckExecutionsTable.insert(), row)
 
     def _execution(

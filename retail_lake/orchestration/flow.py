@@ -100,9 +100,7 @@ class Flow:
         self.results.append(result)
         return result
 
-    def _run(
-        self, table: Table, in_warehouse: bool, days: list[date | None], skipped: Mapping[date | None, str]
-    ) -> AssetResult:
+    def _run(self, table: Table, in_warehouse: bool, days: list[date | None], skipped: Mapping[date | None, str]) -> AssetResult:
         if len(skipped) == len(days):
             return AssetResult(table, in_warehouse, ())
         if in_warehouse:
@@ -118,7 +116,8 @@ class Flow:
             table,
             False,
             tuple(
-                DayResult(d.day, d.status, d.rows, d.previous_rows, d.report, skipped.get(d.day) or d.reason or _why(d)) for d in outcome.days
+                DayResult(d.day, d.status, d.rows, d.previous_rows, d.report, skipped.get(d.day) or d.reason or _why(d))
+                for d in outcome.days
             ),
             outcome.samples,
             outcome.snapshot_id,
@@ -178,5 +177,3 @@ def _why(day: Any) -> str:
                     parts.append(f"{verdict.rule} ({verdict.observed})")
     parts += [f"{p.key}: {p.problem}" for p in report.problems]
     return "; ".join(parts[:_NAMED]) + (f"; and {len(parts) - _NAMED} more" if len(parts) > _NAMED else "")
-
-

@@ -65,7 +65,9 @@ def run_step(
     days = requested_days(context)
     selection = graph.ordered(context.selected_asset_keys)
     if config.engine and config.engine not in ENGINES:
-        raise dg.Failure(f"There is no engine {config.engine!r}: give one of {', '.join(ENGINES)}, or nothing.", allow_retries=False)
+        raise dg.Failure(
+            f"There is no engine {config.engine!r}: give one of {', '.join(ENGINES)}, or nothing.", allow_retries=False
+        )
     if not days and (daily := [t.full_name for t, _ in selection if t.day]):
         raise dg.Failure(f"Say for which days: {', '.join(daily)} are built by day.", allow_retries=False)
 

@@ -126,6 +126,6 @@ def regex(pattern: Any) -> str:
                 f"regular expression {pattern!r}: the engines do not agree on {token['odd']!r}; "
                 "use classes, quantifiers and groups (…) or (?:…) only"
             )
-        return r"(?:\n?\z)" if token["end"] else token.group()
+        return r"(?:\n?\z)" if token["end"] else "[$]" if token.group() == r"\$" else token.group()
 
     return _TOKEN.sub(spelled, pattern)

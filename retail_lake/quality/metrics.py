@@ -22,6 +22,7 @@ from retail_lake.quality.predicates import in_set, judged, violation, within
 from retail_lake.quality.supported import ROWS, UNIQUE, is_grouped
 
 DAY: Final = "day"
+MEASURES: Final = ("rows", "judged", "unexpected", "absent", "value")
 
 
 def audit_sql(table: Table, relation: str, day: str | None, rules: Iterable[Rule]) -> list[str]:

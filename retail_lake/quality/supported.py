@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
+from sqlglot import exp
+
 from retail_lake.contract import Rule, Table
 from retail_lake.failure import ConfigurationFailure
 from retail_lake.quality import columns
 from retail_lake.quality.vocabulary import ELSEWHERE, VOCABULARY
+from retail_lake.sql.parse import parse
+from retail_lake.sql.portable import check_sql
 
 # Row by row: judged on all mapped rows, and what quarantine splits by.
 COLUMN_ROWS: Final = frozenset(
@@ -137,6 +141,12 @@ def check(table: Table, rule: Rule) -> None:
         refuse("`mostly` means nothing here: the expectation judges a day as a whole")
     if not 0.0 <= rule.mostly <= 1.0:
         refuse(f"`mostly` is a share between 0 and 1, not {rule.mostly}")
+    if rule.row_condition is not None:
+        owner = f"{table.full_name}: row_condition of rule {rule.name}"
+        check_sql(rule.row_condition, owner)
+        named = {column.name for column in parse(rule.row_condition, owner).find_all(exp.Column)}
+        if strange := sorted(named - {c.name for c in table.columns} - {"_day"}):
+            refuse(f"row_condition names columns the contract does not have: {', '.join(strange)}")
     if is_grouped(rule):
         try:
             _check_grouped(table, rule)

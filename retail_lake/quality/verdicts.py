@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake.contract import Rule, Table
@@ -15,7 +16,7 @@ from retail_lake.failure import ConfigurationFailure
 from retail_lake.jobs.description import RuleVerdict
 from retail_lake.quality import expectations, gx
 from retail_lake.quality.findings import Finding, verdict_of
-from retail_lake.quality.metrics import DAY, column_name
+from retail_lake.quality.metrics import DAY, MEASURES, column_name
 from retail_lake.quality.supported import COLUMN_ROWS, ROWS, UNIQUE, is_grouped, other_rules
 
 if TYPE_CHECKING:
@@ -66,35 +67,48 @@ def verdicts(
     return found
 
 
+class _Prepared:
+    """An expectation as its own methods see it, but with the configuration made once: GX makes it anew each time it is asked,
+    several times a verdict, which would be most of what a year's verdicts cost."""
+
+    def __init__(self, expectation: Any) -> None:
+        self._expectation = expectation
+        self.configuration = expectation.configuration
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(type(self._expectation), name, None)
+        return MethodType(method, self) if isinstance(method, FunctionType) else getattr(self._expectation, name)
+
+
 def _judge(rule: Rule, table: Table) -> Callable[[Mapping[str, Any]], RuleVerdict]:
     """A function from a day's measures to the rule's verdict; the expectation is built once."""
-    expectation = expectations.build(rule, table)
+    expectation = _Prepared(expectations.build(rule, table))
     metrics = _metrics(rule, expectation)
+    measures = {measure: column_name(rule, measure) for measure in MEASURES}
+    # `True`, `1` and `1.0` are one member to GX as to SQL.
+    members = len(set(rule.kwargs["value_set"])) if "value_set" in rule.kwargs else 0
 
     def judge(values: Mapping[str, Any]) -> RuleVerdict:
-        finding = _finding(rule, values)
+        finding = _finding(rule, {measure: values.get(name) for measure, name in measures.items()}, members)
         outcome = expectation._validate(metrics=metrics(finding), runtime_configuration=_QUIET)
         return verdict_of(table, rule, bool(outcome["success"]), finding)
 
     return judge
 
 
-def _finding(rule: Rule, values: Mapping[str, Any]) -> Finding:
+def _finding(rule: Rule, measured: Mapping[str, Any], members: int) -> Finding:
     """A day's measures of a rule; without any, those of an empty table: no rows, no least, a sum of nothing."""
 
     def count(measure: str, default: int = 0) -> int:
-        found = values.get(column_name(rule, measure))
-        return default if found is None else int(found)
+        return default if measured[measure] is None else int(measured[measure])
 
-    rows, judged, value = count("rows"), count("judged"), values.get(column_name(rule, "value"))
+    rows, judged, value = count("rows"), count("judged"), measured["value"]
     if rule.type == "expect_column_proportion_of_unique_values_to_be_between":
-        value = int(value or 0) / judged if judged else 0
+        value = count("value") / judged if judged else 0
     elif rule.type == "expect_column_proportion_of_non_null_values_to_be_between":
         value = judged / rows if rows else 0
     elif value is None and rule.type not in _NOTHING_OF_NO_ROWS:
         value = 0
-    # `True`, `1` and `1.0` are one member to GX as to SQL.
-    members = len(set(rule.kwargs["value_set"])) if "value_set" in rule.kwargs else 0
     return Finding(rows, judged, count("unexpected"), count("absent", members), value)
 
 

@@ -4,7 +4,8 @@ Belongs here: holding a transformation against its contract, and the casts that 
 constructs are allowed (`portable`).
 
 The engines agree on a cast only from some types, and a tree knows no types. So the binder is given each such operand
-inside a macro with typed parameters, which refuses what it should not get.
+inside a probe: a function with a typed parameter, or a macro where several types will do, that refuses all others.
+DuckDB binds a macro's arguments before it knows aggregates: what is printed of those is not judged.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _ANY_ZONE: Final = "UTC"
-# Probe -> the parameter types it takes, and what to say where it gets another.
+# Probe -> the types it takes (integers become decimals, those doubles, dates timestamps), and what to say of others.
 _PROBES: Final = {
     "probe_exact": (("DECIMAL(38, 10)",), "takes whole numbers and decimals only; doubles round differently"),
     "probe_number": (("DOUBLE",), "takes numbers only; text needs parse_bigint or parse_decimal"),
@@ -37,6 +38,7 @@ _PROBES: Final = {
         "prints doubles differently on each engine; take a decimal",
     ),
 }
+_MACROS: Final = ("probe_text", "probe_printed")
 _CAST_PROBES: Final = {
     exp.DType.DECIMAL: "probe_exact",
     exp.DType.INT: "probe_number",
@@ -109,8 +111,10 @@ def _connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config={"threads": 1})
     connection.execute('CREATE TEMP TABLE "run__days" ("day" DATE)')
     for name, (types, _) in _PROBES.items():
-        overloads = ", ".join(f"(x {type_}) AS x" for type_ in types)
-        connection.execute(f"CREATE TEMP MACRO {name}{overloads}")
+        if name in _MACROS:
+            connection.execute(f"CREATE TEMP MACRO {name}{', '.join(f'(x {type_}) AS x' for type_ in types)}")
+        else:
+            connection.create_function(name, lambda x: x, list(types), types[0])
     return connection
 
 
@@ -119,7 +123,8 @@ def _probed(tree: exp.Expr) -> exp.Expr:
     tree = tree.copy()
     for node in list(tree.walk()):
         for operand, probe in _operands(node):
-            if not isinstance(operand, (exp.Literal, exp.Null)):
+            unjudged = probe in _MACROS and operand.find(exp.AggFunc, exp.Window)
+            if not unjudged and not isinstance(operand, (exp.Literal, exp.Null)):
                 operand.replace(exp.Anonymous(this=probe, expressions=[operand.copy()]))
     return tree
 

@@ -65,7 +65,7 @@ VALUES: Mapping[str, Sequence[Any]] = {
     "money": (None, *map(Decimal, ("-0.25", "0.00", "0.50", "1.75", "2.00"))),
     "cents": (None, *map(Decimal, ("0.00", "0.10", "0.30", "19.99", "-0.01"))),
     "x": (None, float("nan"), 0.0, 0.5, 1.5, -2.0),
-    "s": (None, "", "a1", "a1\n", "b2", "A", "é", "a.b", "it's \\d"),
+    "s": (None, "", "a1", "a1\n", "b2", "A", "é", "a.b", "it's \\d", "5$"),
     "r": (None, "a1", "b2", ""),
     "b": (None, True, False),
     "d": (None, date(2017, 1, 1), date(2017, 6, 30), date(9999, 12, 31)),

@@ -27,7 +27,7 @@ _BOUNDS: dict[str, tuple[Any, ...]] = {
     "d": ("2017-01-01", date(2017, 6, 30), "9999-12-31", "2017-06-29T12:00:00"),
     "ts": (datetime(2017, 1, 1), "2017-06-30T12:00:00.000001", date(2017, 6, 30), "9999-12-31"),
 }
-_PATTERNS = (r"^a\d$", "a", r"^[a-z]+\d?$", r"\.", "^$", "b|é", r"^\w{2}$", r"[$']", r"\\d")
+_PATTERNS = (r"^a\d$", "a", r"^[a-z]+\d?$", r"\.", "^$", "b|é", r"^\w{2}$", r"[$']", r"\\d", r"\$", r"\$$")
 
 
 def _bounds(low_high: tuple[Any, ...]) -> st.SearchStrategy[dict[str, Any]]:

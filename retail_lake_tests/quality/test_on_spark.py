@@ -31,7 +31,7 @@ _RULES = (
     expect.column_values_to_be_in_set("s", value_set=["é", "it's \\d", "a1"]),
     expect.column_values_to_not_be_in_set("b", value_set=[False]),
     expect.column_values_to_match_regex("s", regex=r"^[a-z]\d$"),
-    expect.column_values_to_not_match_regex("s", regex=r"[.'\\]"),
+    expect.column_values_to_not_match_regex("s", regex=r"[.'\\]|\$"),
     expect.column_values_to_match_regex_list("s", regex_list=["^$", r"\w\d"], row_condition="i > 0"),
     expect.column_values_to_not_match_regex_list("s", regex_list=[r"\Aé", "b"]),
     expect.column_value_lengths_to_be_between("s", max_value=2),

@@ -88,6 +88,8 @@ def test_types_that_keep_their_meaning_are_taken(type_: str, expression: str) ->
         ("date", "cast(text AS date)", "parse_date"),
         ("int", "year(text)", "dates and timestamps"),
         ("int", "datediff(text, day)", "dates and timestamps"),
+        ("decimal(18,2)", "cast(sum(x) AS decimal(18,2))", "whole numbers and decimals"),
+        ("bigint", "cast(max(text) AS bigint)", "numbers only"),
         ("bigint", "surrogate_key(id, x)", "doubles"),
         ("string", "text || x", "doubles"),
         ("string", "concat_ws('|', text, x)", "doubles"),

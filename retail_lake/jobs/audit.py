@@ -1,0 +1,63 @@
+"""The audit of what a job staged: every rule and every day, by few queries, and a few rows that show what is wrong.
+
+Belongs here: which relation each kind of rule is judged on. Does not: what a rule measures or means (`quality/`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from retail_lake.contract import Layer, Table
+from retail_lake.jobs.description import JobDescription, RuleVerdict
+from retail_lake.jobs.session import Session
+from retail_lake.quality.masking import mask_row
+from retail_lake.quality.metrics import audit_sql
+from retail_lake.quality.predicates import violation
+from retail_lake.quality.supported import other_rules, row_rules, set_rules
+from retail_lake.quality.verdicts import verdicts
+
+SAMPLE_ROWS = 5
+
+Verdicts = dict[date | None, tuple[RuleVerdict, ...]]
+Samples = dict[str, list[dict[str, str | None]]]
+
+
+def audit(table: Table, job: JobDescription, session: Session, judged: str) -> tuple[Verdicts, Samples]:
+    """Verdicts by day and masked samples by rule.
+
+    Row rules are judged on every row, in the relation `judged`; aggregates and uniqueness on `published`, the staged
+    files. Expectations that no grouped query measures are judged by Great Expectations itself, day by day.
+    """
+    if not table.rules:
+        return {}, {}
+    judged_day = "_day" if judged == "mapped" else table.day
+    queries = audit_sql(table, judged, judged_day, row_rules(table.rules))
+    queries += audit_sql(table, "published", table.day, set_rules(table.rules))
+    measured = [row for sql in queries for row in session.query(sql)]
+    days: tuple[date | None, ...] = job.days or (None,)
+    found = verdicts(table, days, measured)
+    if slow := other_rules(table.rules):
+        from retail_lake.quality.gx import judge
+
+        for day in days:
+            frame = session.pandas("published", f"{table.day} = DATE '{day}'" if day else "")
+            found[day] = (*found.get(day, ()), *judge(table, slow, frame, zone=job.store_time_zone))
+    return found, _samples(table, session, judged, found)
+
+
+def _samples(table: Table, session: Session, relation: str, found: Verdicts) -> Samples:
+    """A few violating rows of each broken row rule, in file or key order, so that both engines show the same."""
+    broken = {v.rule for verdicts_ in found.values() for v in verdicts_ if v.unexpected}
+    names = [c.name for c in table.columns]
+    order = ("_source_file", "_position") if table.layer is Layer.SILVER else table.key or names[:1]
+    return {
+        rule.name: [
+            mask_row(table, row)
+            for row in session.query(
+                f"SELECT {', '.join(names)} FROM {relation} WHERE {violation(rule, table)}"
+                f" ORDER BY {', '.join(dict.fromkeys([*([table.day] if table.day else []), *order]))} LIMIT {SAMPLE_ROWS}"
+            )
+        ]
+        for rule in row_rules(table.rules)
+        if rule.name in broken
+    }

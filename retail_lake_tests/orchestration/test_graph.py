@@ -1,0 +1,88 @@
+"""The asset graph is the one that the snapshot shows, and loading it is cheap."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from retail_lake.config import Settings
+from retail_lake.orchestration import build_definitions
+from retail_lake_tests.orchestration.graph_text import SNAPSHOT, graph_text
+
+IMPORT_SECONDS = 3.0
+HEAVY = ("great_expectations", "pyspark", "pandas", "pyarrow", "duckdb", "pyiceberg")
+LOAD = """
+import json, sys, time
+import retail_lake.definitions
+print(json.dumps({"seconds": time.process_time(), "modules": [m for m in sys.argv[1:] if m in sys.modules]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_definitions(settings=Settings())
+
+
+def test_the_graph_is_the_one_in_the_snapshot() -> None:
+    assert graph_text() == SNAPSHOT.read_text(encoding="utf-8"), (
+        "The asset graph changed. If that is meant: python -m retail_lake_tests.orchestration.graph_text"
+    )
+
+
+def test_every_asset_can_be_understood_from_the_ui(definitions: dg.Definitions) -> None:
+    for spec in definitions.resolve_all_asset_specs():
+        assert spec.description, spec.key
+        if spec.group_name != "landing":
+            assert spec.owners, spec.key
+            assert spec.kinds, spec.key
+            schema = spec.metadata["dagster/column_schema"]
+            assert schema.columns, spec.key
+            assert all(c.description for c in schema.columns), spec.key
+
+
+def test_lineage_names_columns_that_exist(definitions: dg.Definitions) -> None:
+    specs = {s.key: s for s in definitions.resolve_all_asset_specs()}
+    columns = {
+        key: {c.name for c in spec.metadata["dagster/column_schema"].columns}
+        for key, spec in specs.items()
+        if "dagster/column_schema" in spec.metadata
+    }
+    followed = 0
+    for key, spec in specs.items():
+        if (lineage := spec.metadata.get("dagster/column_lineage")) is None:
+            continue
+        for column, deps in lineage.deps_by_column.items():
+            assert column in columns[key], (key, column)
+            for dep in deps:
+                assert dep.column_name in columns[dep.asset_key], (key, column, dep)
+                followed += 1
+    assert followed > 100
+    sold = specs[dg.AssetKey(["warehouse", "fact_sales"])].metadata["dagster/column_lineage"].deps_by_column["sales_value"]
+    assert [(d.asset_key.path, d.column_name) for d in sold] == [(["gold", "fact_sales"], "sales_value")]
+
+
+def test_days_reach_from_the_first_to_the_last_of_the_settings() -> None:
+    from datetime import date
+
+    from retail_lake.orchestration.graph import Graph
+
+    keys = Graph.of(Settings(first_day=date(2017, 3, 11), last_day=date(2017, 3, 13)), {}, {}).days.get_partition_keys()
+    assert list(keys) == ["2017-03-11", "2017-03-12", "2017-03-13"]
+
+
+def test_loading_is_fast_and_light(tmp_path: Path) -> None:
+    environment = {**os.environ, "RETAIL_LAKE_HOME": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", LOAD, *HEAVY], env=environment, capture_output=True, text=True, check=True
+    )
+    loaded = json.loads(found.stdout.splitlines()[-1])
+    assert loaded["modules"] == []
+    # Processor time, so that a busy machine does not fail it.
+    assert loaded["seconds"] < IMPORT_SECONDS
+    assert list(tmp_path.iterdir()) == [], "loading the definitions wrote something"
