@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from retail_lake.failure import ConfigurationFailure
 
@@ -146,6 +146,14 @@ class Landing:
     max_lateness: int = 10
 
 
+class Validity(NamedTuple):
+    """When a row of a slowly changing dimension holds: `starts` (included) to `ends` (not), one row of `of` at a time."""
+
+    of: str
+    starts: str
+    ends: str
+
+
 # What every bronze row, and (but for the last two) every silver row, carries besides its own columns.
 SOURCE_COLUMNS: Final = (
     Column("_source_file", "string", "Key of the landed file the record came from."),
@@ -165,8 +173,8 @@ class Table:
 
     `day` names the date column the table is partitioned by; None means unpartitioned and replaced whole. `window=N` says
     that day D reads the N days ending at D. `key` is unique within a day (within the table when unpartitioned); silver
-    keeps the first row of a key by `order_by`. `validity` names the two timestamp columns that bound a row of a slowly
-    changing dimension. `conserves` names the input each of a gold table's rows stands for, row by row. `unnests` says that
+    keeps the first row of a key by `order_by`. `validity` names the natural key and the two timestamp columns that bound a
+    row of a slowly changing dimension. `conserves` names the input each of a gold table's rows stands for, row by row. `unnests` says that
     a silver table maps an input row to the elements that it unnests. `whole` names the inputs that a table with a `day`
     reads entirely, not just the days asked for: keep them small. `spark` is a transformation for Spark only, in place
     of `sql`.
@@ -189,7 +197,7 @@ class Table:
     sql: str = ""
     spark: Callable[..., Any] | None = None
     landing: Landing | None = None
-    validity: tuple[str, str] | None = None
+    validity: Validity | None = None
     conserves: str | None = None
     unnests: bool = False
     whole: tuple[str, ...] = ()

@@ -49,7 +49,7 @@ def show_summary(out: Console, settings: Settings, served: Served, runs: Sequenc
     out.print(shown)
     if any(p.checks_failed and p.status != "blocked" for days in known.values() for p in days.values()):
         out.print(
-            "A check that failed on a published day is a warning: `retail-lake preview TABLE --day D` or `retail-lake ui` shows its rows."
+            "A check that failed on a published day is a warning; `retail-lake ui` and `retail-lake preview` show its rows."
         )
     loaded = [r for run in runs for r in run.results if r.in_warehouse]
     rows = sum(d.rows for r in loaded for d in r.days if d.status == "published")

@@ -22,7 +22,7 @@ def changed_days(table: Table, job: JobDescription, session: Session) -> tuple[d
     if job.previous is None or job.previous.snapshot_id is None:
         return EVERY_DAY
     session.parquet("previous", job.previous, table.columns)
-    end = table.validity[1] if table.validity else None
+    end = table.validity.ends if table.validity else None
     names = ", ".join(c.name for c in table.columns if c.name != end)
     session.keep("came", f"SELECT {names} FROM published EXCEPT SELECT {names} FROM previous")
     session.keep("went", f"SELECT {names} FROM previous EXCEPT SELECT {names} FROM published")
@@ -31,8 +31,7 @@ def changed_days(table: Table, job: JobDescription, session: Session) -> tuple[d
         vanished = session.query("SELECT count(*) AS n FROM went")[0]["n"]
         altered = session.query(f"SELECT count(*) AS n FROM came AS c INNER JOIN previous AS p ON {key}")[0]["n"]
         return EVERY_DAY if vanished or altered else None
-    start = table.validity[0]
-    natural = table.key[0]
+    natural, start, _ = table.validity
     keys = f"came.{natural} = p.{natural} AND came.{start} = p.{start}"
     came = (
         f"SELECT p.{start} AS starts, p.{end} AS ends FROM published AS p INNER JOIN came ON {keys}"

@@ -170,4 +170,9 @@ def _lineage(graph: Graph) -> dict[str, dict[str, list[tuple[str, str]]]]:
     except ImportError:
         warnings.warn("Column lineage is not shown: retail_lake.sql.lineage is missing.", stacklevel=2)
         return {}
-    return {name: trace(table, graph.tables) for name, table in graph.tables.items() if table.sql}
+    traced: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    for name, table in graph.tables.items():
+        # A silver query also selects the day of the bronze row, which the table does not keep.
+        kept = {c.name for c in table.columns}
+        traced[name] = {column: list(sources) for column, sources in trace(table, graph.tables).items() if column in kept}
+    return traced

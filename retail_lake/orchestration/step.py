@@ -60,7 +60,7 @@ def run_step(
         from retail_lake.materialize import materialize as materialize_table
 
         materialize = materialize_table
-    run_id, settings, resources = context.run_id, graph.settings, context.resources
+    run_id, settings, resources = context.run.run_id, graph.settings, context.resources
     progress, results = _WATCHER.get() or (None, [])
     days = requested_days(context)
     selection = graph.ordered(context.selected_asset_keys)

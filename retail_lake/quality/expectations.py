@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-import warnings
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -23,9 +22,7 @@ _importing: threading.Thread | None = None
 
 def _import() -> Any:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return importlib.import_module(_MODULE)
+    return importlib.import_module(_MODULE)
 
 
 def start_import() -> None:

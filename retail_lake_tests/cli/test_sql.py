@@ -13,7 +13,7 @@ from retail_lake_tests.cli.conftest import Run
 @pytest.mark.parametrize(
     ("query", "csv"),
     [
-        ("SELECT sale_date, sum(sales_value) AS v FROM fact_sales WHERE sales_value > 0 GROUP BY 1", "sale_date,v\n2017-01-01,3.30\n"),
+        ("SELECT sale_date, sum(sales_value) AS v FROM fact_sales GROUP BY 1 HAVING v > 0", "sale_date,v\n2017-01-01,3.30\n"),
         ("SELECT store_id, city FROM silver.stores ORDER BY 1", "store_id,city\n292,Harrow\n293,Ashby\n"),
         ('SELECT count(*) AS n FROM "bronze"."crm_stores"', "n\n3\n"),
         ("SELECT rules, position FROM quarantine.silver_stores", "rules,position\nstore_id__not_be_null,3\n"),

@@ -29,7 +29,7 @@ def test_duckdb_binds_it(name: str) -> None:
     traced = column_lineage(table, TABLES)
     assert list(traced) == list(output_types(table, TABLES))
     assert {source for sources in traced.values() for source, _ in sources} <= set(inputs(table))
-    assert any(traced.values())
+    assert any(traced.values()) or not inputs(table)
 
 
 @pytest.mark.parametrize("name", WRITTEN_IN_SQL)

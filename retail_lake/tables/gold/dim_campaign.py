@@ -1,6 +1,7 @@
 """One row per campaign: its newest document and its dates in the newest calendar.
 
-A campaign known from the calendar or from redemptions before its document arrives is there too, `is_inferred`.
+The calendar names a campaign weeks before its document arrives: until then it is there, `is_inferred`, and so is one that is
+known from redemptions alone. That a campaign is in no calendar is a warning.
 """
 
 from retail_lake.contract import Column, Layer, Table, Workload, expect
@@ -27,7 +28,6 @@ dim_campaign = Table(
             "end_date", "start_date", or_equal=True, ignore_row_if="either_value_is_missing"
         ),
         expect.column_values_to_not_be_null("start_date", severity="warning"),
-        expect.column_values_to_be_in_set("is_inferred", value_set=[False], severity="warning"),
     ),
     sql="""
         WITH documents AS (

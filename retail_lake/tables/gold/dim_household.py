@@ -5,7 +5,7 @@ no version. A household that bought, redeemed a coupon or was addressed by a cam
 member of its own, `is_inferred`.
 """
 
-from retail_lake.contract import Column, Layer, Table, Workload, expect
+from retail_lake.contract import Column, Layer, Table, Workload, Validity, expect
 
 dim_household = Table(
     name="dim_household",
@@ -13,7 +13,7 @@ dim_household = Table(
     description=__doc__,
     grain="version of a household",
     key=("household_key",),
-    validity=("valid_from", "valid_to"),
+    validity=Validity("household_id", "valid_from", "valid_to"),
     workload=Workload.ANALYTICS,
     columns=(
         Column("household_key", "bigint", "Key of the version, the same in every rebuild."),

@@ -5,7 +5,7 @@ version. A deleted product keeps a last version, `is_deleted`, with its last des
 was sold and that the ERP never sent is a member of its own, `is_inferred`, about which nothing is known but its number.
 """
 
-from retail_lake.contract import Column, Layer, Table, Workload, expect
+from retail_lake.contract import Column, Layer, Table, Workload, Validity, expect
 
 dim_product = Table(
     name="dim_product",
@@ -13,7 +13,7 @@ dim_product = Table(
     description=__doc__,
     grain="version of a product",
     key=("product_key",),
-    validity=("valid_from", "valid_to"),
+    validity=Validity("product_id", "valid_from", "valid_to"),
     workload=Workload.ANALYTICS,
     columns=(
         Column("product_key", "bigint", "Key of the version, the same in every rebuild."),
