@@ -73,9 +73,11 @@ def materialize(
     """Build and publish these days of a table (all of it, when it is unpartitioned), but for the `unavailable` ones.
 
     Days that are as published already are left alone unless `force`. Raises a `Failure` when a job or a commit fails as
-    a whole; a bad day does not raise, it is in the outcome.
+    a whole, `ConfigurationFailure` before anything runs when the contract does not fit the stored table; a bad day does
+    not raise, it is in the outcome.
     """
     started = time.perf_counter()
+    lake.check(table)
     before = dict(lake.publications_by_day().get(table.full_name, {}))
     wanted = [d for d in days if d not in unavailable] if table.day else []
     made = plan(lake, table, wanted, run_id=run_id, force=force)

@@ -7,8 +7,8 @@ are (`sources/`, `lake/`). Credentials come from the AWS chain (environment, pro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -66,17 +66,18 @@ def write_bytes(uri: str, data: bytes, settings: Settings) -> None:
             file.write(data)
 
 
-def list_files(uri: str, settings: Settings) -> list[Stored]:
+def list_files(uri: str, settings: Settings, *, hidden: bool = False) -> list[Stored]:
     """Every file below a location, in the order of the keys, by one listing. A location that is not there has none.
 
-    Folders are left out, and so are keys any part of which starts with `.` or `_`: they are somebody's work in progress.
+    Folders are left out, and so, unless `hidden`, are keys any part of which starts with `.` or `_`: they are somebody's
+    work in progress.
     """
     system, path = filesystem(uri, settings)
     with _failures(uri):
         found = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
     start = len(path.rstrip("/")) + 1
     keys = ((info.path[start:], info) for info in found if info.type == fs.FileType.File)
-    visible = ((key, info) for key, info in keys if key[0] not in "._" and "/." not in key and "/_" not in key)
+    visible = ((key, info) for key, info in keys if hidden or (key[0] not in "._" and "/." not in key and "/_" not in key))
     return sorted(Stored(key, info.size, _EPOCH + timedelta(microseconds=info.mtime_ns // 1000)) for key, info in visible)
 
 
@@ -87,6 +88,14 @@ def delete_prefix(uri: str, settings: Settings) -> None:
         raise ConfigurationFailure(f"{uri}: refusing to delete a whole bucket or top folder")
     with _failures(uri):
         system.delete_dir_contents(path, missing_dir_ok=True)
+
+
+def delete_files(uris: Iterable[str], settings: Settings) -> None:
+    """Delete these files; one that is not there any more is no matter."""
+    for uri in uris:
+        system, path = filesystem(uri, settings)
+        with suppress(FileNotFoundError), _failures(uri):
+            system.delete_file(path)
 
 
 def copy(source: str, target: str, settings: Settings) -> None:

@@ -7,7 +7,7 @@ Belongs here: opening, locating and reading. Does not: deciding what to build (`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,8 @@ from retail_lake.contract import Column, Table
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import DataFile, PinnedInput
 from retail_lake.lake import publications as ledger
-from retail_lake.lake.schema import evolve, iceberg_schema, partition_spec
+from retail_lake.lake.commit import retried
+from retail_lake.lake.schema import check_compatible, evolve, iceberg_schema, partition_spec
 from retail_lake.tables import TABLES
 
 if TYPE_CHECKING:
@@ -98,7 +99,16 @@ class Lake:
         stored = self.stored(table.full_name)
         if stored is None:
             return self._create(table.full_name, table.columns, table.day, table.description)
-        return self.catalog.load_table(table.full_name) if evolve(stored, table) else stored
+        retried(lambda: evolve(stored.refresh(), table), f"evolving {table.full_name}")
+        return stored
+
+    def check(self, table: Table) -> None:
+        """Refuse, before any work is done, a contract that the stored table cannot take.
+
+        Raises `ConfigurationFailure` naming each column and what to do.
+        """
+        if (stored := self.stored(table.full_name)) is not None:
+            check_compatible(stored, table)
 
     def ensure_quarantine(self, table: Table) -> IcebergTable:
         """The quarantine of a table, created when first needed."""
@@ -112,13 +122,15 @@ class Lake:
 
         schema = iceberg_schema(columns)
         self.catalog.create_namespace_if_not_exists(name.split(".")[0])
+        # The record is merged by hand: a conflict must come back to us, not be retried with what we read before.
+        own = {"commit.retry.num-retries": "0"} if name == PUBLICATIONS else {}
         try:
             return self.catalog.create_table(
                 name,
                 schema,
                 location=self.data_location(name),
                 partition_spec=partition_spec(schema, day),
-                properties={**TABLE_PROPERTIES, "comment": comment},
+                properties={**TABLE_PROPERTIES, "comment": comment, **own},
             )
         except TableAlreadyExistsError:
             return self.catalog.load_table(name)
@@ -127,15 +139,17 @@ class Lake:
         """Where a table's files are: `<lake>/<layer>/<table>`."""
         return f"{self.location}/{name.replace('.', '/')}"
 
-    def pin(self, name: str, days: Sequence[date] | None = None, column: str | None = None) -> PinnedInput:
-        """The files of a table's current snapshot, pruned to days of a column if given.
+    def pin(
+        self, name: str, days: Sequence[date] | None = None, column: str | None = None, snapshot_id: int | None = None
+    ) -> PinnedInput:
+        """The files of a table's current snapshot (or of the one given), pruned to days of a column if given.
 
-        Raises `DataFailure` if another client left delete files, which a plain read would ignore.
+        A snapshot that is there no more has no files and no id. Raises `DataFailure` if another client left delete files, which a plain read would ignore.
         """
         from pyiceberg.expressions import AlwaysTrue
 
         stored = self.stored(name)
-        snapshot = stored.current_snapshot() if stored else None
+        snapshot = (stored.snapshot_by_id(snapshot_id) if snapshot_id else stored.current_snapshot()) if stored else None
         if stored is None or snapshot is None:
             return PinnedInput(table=name, snapshot_id=None, sequence=0, files=())
         files = []
@@ -182,22 +196,29 @@ class Lake:
         return [p for name, days in by_day.items() if table in (None, name) for p in days.values()]
 
     def record(self, table: str, new: Sequence[ledger.Publication]) -> None:
-        """Write publications; a conflict with another table's publisher is retried.
+        """Write publications; a conflict with another publisher is retried.
 
         Raises `TransientFailure` when conflicts do not end.
         """
-        from retail_lake.lake.commit import retried
+        from retail_lake.lake.maintenance import expire_snapshots
 
+        if not new:
+            return
         if self.stored(PUBLICATIONS) is None:
             self._create(PUBLICATIONS, ledger.COLUMNS, "table", "The latest publication of every table and day.")
 
-        def attempt() -> None:
+        def attempt() -> IcebergTable:
             stored = self.catalog.load_table(PUBLICATIONS)
             location, known = self._publications
             current = location == stored.metadata_location
-            ledger.write(stored, table, list(known.get(table, {}).values()) if current else ledger.read(stored, table), new)
+            merged = ledger.write(stored, table, list(known.get(table, {}).values()) if current else ledger.read(stored, table), new)
             if current:
-                known.setdefault(table, {}).update({p.day: p for p in new})
-                self._publications = (stored.metadata_location, known)
+                self._publications = (stored.metadata_location, {**known, table: merged})
+            return stored
 
-        retried(attempt, f"recording the publication of {table}")
+        stored = retried(attempt, f"recording the publication of {table}")
+        # Nobody pins the record, and every publish of every table adds to it: only the latest is kept.
+        location, known = self._publications
+        current = location == stored.metadata_location
+        if expire_snapshots(stored, keep=timedelta(0)) and current:
+            self._publications = (stored.metadata_location, known)

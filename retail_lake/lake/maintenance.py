@@ -1,9 +1,16 @@
-"""Keeping commits cheap: old snapshots are expired as publishing goes along."""
+"""Keeping commits cheap and storage clean: snapshots expire as publishing goes along, orphans are removed when asked.
+
+Belongs here: what may be forgotten, and when. Does not: what is visible (`publish.py`).
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from retail_lake.contract import Table
+from retail_lake.lake.lake import Lake, quarantine_name
+from retail_lake.storage import delete_files, list_files
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
@@ -12,12 +19,15 @@ KEEP = timedelta(days=30)
 BATCH = 30
 
 
-def expire_snapshots(stored: IcebergTable, now: datetime | None = None) -> int:
-    """Expire snapshots older than 30 days, a batch at a time so that most commits pay nothing; returns how many went.
+def expire_snapshots(stored: IcebergTable, now: datetime | None = None, keep: timedelta = KEEP) -> int:
+    """Expire snapshots older than `keep`, a batch at a time so that most commits pay nothing; returns how many went.
 
-    A job pins its snapshots for hours at most, so that a pinned snapshot is always among those kept.
+    A job pins its snapshots for hours at most, so that a pinned snapshot is always among those kept. Another writer in the
+    way is no matter: the next publish expires what this one did not.
     """
-    limit = (now or datetime.now(UTC)) - KEEP
+    from pyiceberg.exceptions import CommitFailedException, ValidationException
+
+    limit = (now or datetime.now(UTC)) - keep
     current = stored.current_snapshot()
     old = [
         s.snapshot_id
@@ -26,5 +36,33 @@ def expire_snapshots(stored: IcebergTable, now: datetime | None = None) -> int:
     ]
     if len(old) < BATCH:
         return 0
-    stored.maintenance.expire_snapshots().by_ids(old).commit()
+    try:
+        stored.maintenance.expire_snapshots().by_ids(old).commit()
+    except (CommitFailedException, ValidationException):
+        return 0
     return len(old)
+
+
+def remove_orphans(lake: Lake, table: Table, older_than: timedelta, now: datetime | None = None) -> list[str]:
+    """Delete the staged and replaced data files of a table that no kept snapshot shows; returns their keys.
+
+    A file younger than `older_than` is left alone: the job that staged it may still be running, so choose more than the
+    longest job takes.
+    """
+    data = f"{lake.data_location(table.full_name)}/data"
+    # One job stages rows and quarantine side by side, and two tables show them.
+    shown = {uri for name in (table.full_name, quarantine_name(table)) for uri in _shown(lake, name)}
+    limit = ((now or datetime.now(UTC)) - older_than).astimezone(UTC).replace(tzinfo=None)
+    found = list_files(data, lake.settings, hidden=True)
+    orphans = [f.key for f in found if f.modified < limit and f"{data}/{f.key}" not in shown]
+    delete_files([f"{data}/{key}" for key in orphans], lake.settings)
+    return orphans
+
+
+def _shown(lake: Lake, name: str) -> set[str]:
+    """Every data file that a kept snapshot of a table shows."""
+    stored = lake.stored(name)
+    if stored is None:
+        return set()
+    manifests = {m.manifest_path: m for s in stored.snapshots() for m in s.manifests(stored.io)}
+    return {e.data_file.file_path for m in manifests.values() for e in m.fetch_manifest_entry(stored.io, discard_deleted=False)}

@@ -179,7 +179,7 @@ def _describe(
         code_version=table.code_version,
         fingerprints={str(d or "whole"): f for d, f in prints.items()},
         inputs=tuple(_pin(lake, table, name, days) for name in inputs(table) if name != "run.days"),
-        previous=lake.pin(table.full_name) if table.day is None else None,
+        previous=_previous(lake, table) if table.day is None else None,
         landed=tuple(files),
         problems=tuple(p for d in days for p in found.problems.get(d, [])) if found else (),
         superseded_files={d: n for d, n in found.superseded.items() if d in days} if found else {},
@@ -189,6 +189,14 @@ def _describe(
         store_time_zone=settings.store_time_zone,
         staging=f"{lake.data_location(table.full_name)}/data/{job_id}-{uuid.uuid4().hex[:8]}",
     )
+
+
+def _previous(lake: Lake, table: Table) -> PinnedInput:
+    """The state that was recorded last: facts were built on it, which a later commit without a record (a kill) was not."""
+    last = lake.publications_by_day().get(table.full_name, {}).get(None)
+    if last is None or last.snapshot_id is None:
+        return PinnedInput(table=table.full_name, snapshot_id=None, sequence=0, files=())
+    return lake.pin(table.full_name, snapshot_id=last.snapshot_id)
 
 
 def _pin(lake: Lake, table: Table, name: str, days: Sequence[date]) -> PinnedInput:

@@ -7,7 +7,8 @@ table, replaced by each of its publications, so that reading and writing stay fl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -95,6 +96,11 @@ class Publication:
         )
 
 
+def newer(sequences: Mapping[str, int], than: Mapping[str, int]) -> bool:
+    """Whether any input was pinned later than the same input there."""
+    return any(sequences.get(name, 0) > sequence for name, sequence in than.items())
+
+
 def to_arrow(publications: Iterable[Publication]) -> pa.Table:
     """Publications as rows of `ops.publications`."""
     import pyarrow as pa
@@ -138,10 +144,17 @@ def read(stored: IcebergTable, table: str | None = None) -> list[Publication]:
     return from_arrow(stored.scan(row_filter=EqualTo("table", table) if table else AlwaysTrue()).to_arrow())
 
 
-def write(stored: IcebergTable, table: str, known: Sequence[Publication], new: Sequence[Publication]) -> None:
-    """Replace one table's file: what is known of it, overlaid with what is new."""
+def write(stored: IcebergTable, table: str, known: Sequence[Publication], new: Sequence[Publication]) -> dict[date | None, Publication]:
+    """Replace one table's file: what is known of it, overlaid with what is new.
+
+    What was recorded from newer inputs stays: another publisher committed after us and came here first. Returns the table's publications as they are now.
+    """
     from pyiceberg.expressions import EqualTo
 
-    merged = {p.day: p for p in known} | {p.day: p for p in new}
+    merged = {p.day: p for p in known}
+    merged |= {p.day: p for p in new if p.day not in merged or not newer(merged[p.day].input_sequences, p.input_sequences)}
     rows = sorted(merged.values(), key=lambda p: p.day or date.min)
-    stored.overwrite(to_arrow(rows), overwrite_filter=EqualTo("table", table))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Delete operation did not match any records")
+        stored.overwrite(to_arrow(rows), overwrite_filter=EqualTo("table", table))
+    return merged

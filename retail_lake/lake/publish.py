@@ -1,11 +1,14 @@
 """Making a job's staged rows visible: quarantine first, then one Iceberg commit, then the publication's record.
 
-A reader sees the old days or the new days, never a mixture. Killed anywhere and repeated, the result is the same: the
-job id is found in the snapshot's properties, and what was committed is not committed twice.
+A reader sees the old days or the new days, never a mixture. Killed anywhere and repeated, the result is the same. Each
+commit's snapshot says which days it shows and from which inputs, so that older inputs never replace newer ones, whoever
+commits first and whoever is killed before the record.
 """
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from retail_lake.contract import Table
 from retail_lake.failure import DataFailure
+from retail_lake.jobs.changes import EVERY_DAY
 from retail_lake.jobs.description import DayReport, JobDescription, JobReport, StagedFile
 from retail_lake.lake.commit import retried
-from retail_lake.lake.lake import Lake
+from retail_lake.lake.lake import Lake, quarantine_name
 from retail_lake.lake.maintenance import expire_snapshots
-from retail_lake.lake.publications import Publication
+from retail_lake.lake.publications import Publication, newer
 from retail_lake.tables import TABLES
 
 if TYPE_CHECKING:
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 
 EPOCH = date(1970, 1, 1)
 JOB_ID = "retail-lake.job-id"
+DAYS = "retail-lake.days"
+SEQUENCES = "retail-lake.input-sequences"
+WHOLE = "whole"
 
 
 @dataclass(frozen=True)
@@ -45,27 +52,36 @@ def publish(lake: Lake, job: JobDescription, report: JobReport) -> Published:
     """
     table = TABLES[job.table]
     known = lake.publications_by_day().get(job.table, {})
-    late = {d.day for d in report.days if d.day in known and _superseded(job, known[d.day])}
+    late = _late(lake, lake.stored(job.table), job, [d.day for d in report.days])
     days = [d for d in report.days if d.day not in late]
-    blocked = {d.day for d in days if d.blocked}
-    good = [d for d in days if d.day not in blocked]
-    if days:
-        _commit_quarantine(lake, table, job, [d.day for d in days if d.day], report.quarantine, _had_quarantine(days, known))
-    snapshot = None
-    # A dimension that came out as it was keeps its snapshot: readers and facts need not notice.
-    unchanged = table.day is None and report.changed is None and bool(known) and _same_rows(job, report, known)
-    if good and not unchanged:
-        snapshot = _commit_rows(lake, table, job, good, report.staged)
-    elif None in known:
-        snapshot = known[None].snapshot_id
-    lake.record(job.table, [_publication(job, report, d, known.get(d.day), snapshot, d.day in blocked) for d in days])
-    status = {d.day: "incomplete" if d.incomplete else "published" for d in good}
-    return Published({**status, **dict.fromkeys(blocked, "blocked"), **dict.fromkeys(late, "superseded")}, snapshot)
+    good = [d for d in days if not d.blocked]
+    _assert_counts(table, good, report.staged)
+    quarantined = _commit_quarantine(lake, table, job, [d.day for d in days if d.day], report.quarantine)
+    snapshot = known[None].snapshot_id if None in known else None
+    if good and not _as_published(lake, job, report, known):
+        files = [f for f in report.staged if f.day in {d.day for d in good}]
+        snapshot, overtaken = _replace(lake, lake.ensure(table), table.day, [d.day for d in good], files, job)
+        late |= overtaken
+        if overtaken and quarantined:
+            _withdraw_quarantine(lake, table, job, overtaken)
+    days = [d for d in days if d.day not in late]
+    lake.record(job.table, [_publication(job, report, d, known.get(d.day), snapshot) for d in days])
+    status = {d.day: "blocked" if d.blocked else "incomplete" if d.incomplete else "published" for d in days}
+    return Published({**status, **dict.fromkeys(late, "superseded")}, snapshot)
 
 
-def _superseded(job: JobDescription, last: Publication) -> bool:
-    """Whether the day was already published from newer inputs than this job pinned."""
-    return any(last.input_sequences.get(name, 0) > sequence for name, sequence in _sequences(job).items())
+def _late(lake: Lake, stored: IcebergTable | None, job: JobDescription, days: Sequence[date | None]) -> set[date | None]:
+    """The days already published, or tried, from newer inputs than this job pinned.
+
+    The record knows all but what a publisher has committed and not recorded yet; the snapshots know that.
+    """
+    known, ours = lake.publications_by_day().get(job.table, {}), _sequences(job)
+    late = {d for d in days if d in known and newer(known[d].input_sequences, ours)}
+    for snapshot in stored.snapshots() if stored else ():
+        said = snapshot.summary.additional_properties if snapshot.summary else {}
+        if SEQUENCES in said and newer(json.loads(said[SEQUENCES]), ours):
+            late |= set(days) & _parse_days(said[DAYS])
+    return late
 
 
 def _sequences(job: JobDescription) -> dict[str, int]:
@@ -75,61 +91,109 @@ def _sequences(job: JobDescription) -> dict[str, int]:
     return sequences
 
 
-def _same_rows(job: JobDescription, report: JobReport, known: Mapping[date | None, Publication]) -> bool:
-    return None in known and known[None].visible and known[None].rows == report.days[0].published
+def _as_published(lake: Lake, job: JobDescription, report: JobReport, known: Mapping[date | None, Publication]) -> bool:
+    """Whether a dimension came out as readers see it: it keeps its snapshot, and readers and facts need not notice."""
+    if None not in known or report.changed is not None or not _on_known_state(job, known[None]):
+        return False
+    stored = lake.stored(job.table)
+    shown = stored.current_snapshot() if stored else None
+    return shown is not None and shown.snapshot_id == known[None].snapshot_id and known[None].rows == report.days[0].published
 
 
-def _had_quarantine(days: Sequence[DayReport], known: Mapping[date | None, Publication]) -> bool:
-    return any(d.day in known and (known[d.day].quarantined or known[d.day].status == "incomplete") for d in days)
+def _on_known_state(job: JobDescription, last: Publication) -> bool:
+    """Whether the job compared its result with the state that was last recorded."""
+    return job.previous is not None and job.previous.snapshot_id is not None and job.previous.snapshot_id == last.snapshot_id
 
 
-def _commit_quarantine(
-    lake: Lake, table: Table, job: JobDescription, days: Sequence[date], staged: Sequence[StagedFile], had: bool
-) -> None:
-    """Replace the days' quarantine; nothing to do where there is none and was none."""
+def _assert_counts(table: Table, good: Sequence[DayReport], staged: Sequence[StagedFile]) -> None:
+    for report in good:
+        if (found := sum(f.rows for f in staged if f.day == report.day)) != report.published:
+            what = f"{table.full_name} {report.day}" if report.day else table.full_name
+            raise DataFailure(f"{what}: {found} rows are staged but the job reported {report.published}; run it again")
+
+
+def _commit_quarantine(lake: Lake, table: Table, job: JobDescription, days: Sequence[date], staged: Sequence[StagedFile]) -> bool:
+    """Replace the days' quarantine; nothing to do where there is none and was none. Returns whether it was needed."""
     files = [f for f in staged if f.day in days]
-    if not files and not had:
-        return
-    _replace(lake, lake.ensure_quarantine(table), "_day", days, files, job)
+    stored = lake.stored(quarantine_name(table))
+    if not days or not (files or (stored and any(stored.scan(row_filter=_among("_day", days)).plan_files()))):
+        return False
+    _replace(lake, stored or lake.ensure_quarantine(table), "_day", days, files, job)
+    return True
 
 
-def _commit_rows(
-    lake: Lake, table: Table, job: JobDescription, good: Sequence[DayReport], staged: Sequence[StagedFile]
-) -> int | None:
-    days = [d.day for d in good if d.day]
-    files = [f for f in staged if f.day is None or f.day in days]
-    counted = {d.day: d.published for d in good}
-    for day, rows in counted.items():
-        if (found := sum(f.rows for f in files if f.day == day)) != rows:
-            raise DataFailure(f"{table.full_name} {day or ''}: {found} rows are staged but the job reported {rows}; run it again")
-    return _replace(lake, lake.ensure(table), table.day, days, files, job)
+def _withdraw_quarantine(lake: Lake, table: Table, job: JobDescription, days: set[date | None]) -> None:
+    """Take back what this job put there for days that newer inputs, with nothing to refuse, have overtaken."""
+    from pyiceberg.expressions import And, EqualTo
+
+    stored = lake.ensure_quarantine(table)
+    ours = And(_among("_day", sorted(d for d in days if d)), EqualTo("job_id", job.job_id))
+    retried(lambda: stored.refresh().delete(ours), f"withdrawing quarantine of {table.full_name}")
 
 
 def _replace(
-    lake: Lake, stored: IcebergTable, day: str | None, days: Sequence[date], files: Sequence[StagedFile], job: JobDescription
-) -> int | None:
-    """One commit: the days' old files out, the staged ones in. Returns the snapshot that shows it."""
+    lake: Lake, stored: IcebergTable, column: str | None, days: Sequence[date | None], files: Sequence[StagedFile], job: JobDescription
+) -> tuple[int | None, set[date | None]]:
+    """One commit: the days' old files out, the staged ones in, but for days that newer inputs have overtaken meanwhile.
+
+    Returns the snapshot that shows it and the days overtaken.
+    """
     name = ".".join(stored.name())
     properties = {JOB_ID: f"{job.job_id}/{job.staging.rsplit('-', 1)[-1]}", "retail-lake.run-id": job.run_id}
     properties["retail-lake.code-version"] = job.code_version
     properties["retail-lake.inputs"] = ",".join(f"{i.table}={i.snapshot_id}" for i in job.inputs)
+    properties[SEQUENCES] = json.dumps(_sequences(job), sort_keys=True)
 
-    def attempt() -> int | None:
+    def attempt() -> tuple[IcebergTable, set[date | None]]:
         fresh = lake.catalog.load_table(name)
         current = fresh.current_snapshot()
         if current and current.summary and current.summary.additional_properties.get(JOB_ID) == properties[JOB_ID]:
-            return current.snapshot_id
+            return fresh, set()
+        late = _late(lake, fresh, job, days)
+        todo = [d for d in days if d not in late]
+        if not todo:
+            return fresh, late
+        said = {**properties, DAYS: _say_days(todo)}
+        put = [f for f in files if f.day in todo]
         with fresh.transaction() as transaction:
-            if current:
-                transaction.delete(_among(day, days), snapshot_properties=properties)
-            if files:
-                transaction.add_files([f.uri for f in files], snapshot_properties=properties, check_duplicate_files=False)
-                _assert_staged(transaction, name, day, files)
-        after = fresh.current_snapshot()
-        expire_snapshots(fresh)
-        return after.snapshot_id if after else None
+            # Also where there is nothing to delete: it is the delete that conflicts with another publisher of the day.
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Delete operation did not match any records")
+                transaction.delete(_among(column, todo), snapshot_properties=said)
+            if put:
+                _add(transaction, name, put, said)
+                _assert_staged(transaction, name, column, put)
+        return fresh, late
 
-    return retried(attempt, f"publishing {name}")
+    fresh, late = retried(attempt, f"publishing {name}")
+    shown = fresh.current_snapshot()
+    expire_snapshots(fresh)
+    return shown.snapshot_id if shown else None, late
+
+
+def _say_days(days: Sequence[date | None]) -> str:
+    """Days as text for a snapshot's properties: `2017-01-01/2017-01-31,2017-02-02/2017-02-02`."""
+    spans: list[list[date]] = []
+    for day in sorted(d for d in days if d):
+        if spans and day - spans[-1][1] == timedelta(days=1):
+            spans[-1][1] = day
+        else:
+            spans.append([day, day])
+    return ",".join(f"{first}/{last}" for first, last in spans) or WHOLE
+
+
+def _parse_days(said: str) -> set[date | None]:
+    if said == WHOLE:
+        return {None}
+    spans = [tuple(map(date.fromisoformat, span.split("/"))) for span in said.split(",")]
+    return {first + timedelta(days=i) for first, last in spans for i in range((last - first).days + 1)}
+
+
+def _add(transaction: Transaction, name: str, files: Sequence[StagedFile], properties: dict[str, str]) -> None:
+    try:
+        transaction.add_files([f.uri for f in files], snapshot_properties=properties, check_duplicate_files=False)
+    except (ValueError, FileNotFoundError) as error:
+        raise DataFailure(f"{name}: what was staged cannot be published ({error}); nothing was published") from error
 
 
 def _assert_staged(transaction: Transaction, name: str, day: str | None, files: Sequence[StagedFile]) -> None:
@@ -159,21 +223,23 @@ def _assert_staged(transaction: Transaction, name: str, day: str | None, files: 
             )
 
 
-def _among(day: str | None, days: Sequence[date]) -> BooleanExpression:
+def _among(column: str | None, days: Sequence[date | None]) -> BooleanExpression:
     from pyiceberg.expressions import AlwaysTrue, And, GreaterThanOrEqual, In, LessThanOrEqual
 
-    if day is None:
+    if column is None:
         return AlwaysTrue()
-    ordered = sorted(days)
+    ordered = sorted(d for d in days if d)
     if ordered[-1] - ordered[0] == timedelta(days=len(ordered) - 1):
-        return And(GreaterThanOrEqual(day, ordered[0].isoformat()), LessThanOrEqual(day, ordered[-1].isoformat()))
-    return In(day, [d.isoformat() for d in ordered])
+        return And(GreaterThanOrEqual(column, ordered[0].isoformat()), LessThanOrEqual(column, ordered[-1].isoformat()))
+    return In(column, [d.isoformat() for d in ordered])
 
 
 def _publication(
-    job: JobDescription, report: JobReport, day: DayReport, last: Publication | None, snapshot: int | None, blocked: bool
+    job: JobDescription, report: JobReport, day: DayReport, last: Publication | None, snapshot: int | None
 ) -> Publication:
-    fingerprint = job.fingerprints[str(day.day or "whole")]
+    fingerprint = job.fingerprints[str(day.day or WHOLE)]
+    # What the job compared with is not what was recorded last: then nobody knows which days see a change.
+    changed = report.changed if last and _on_known_state(job, last) else EVERY_DAY
     attempt = Publication(
         table=job.table,
         day=day.day,
@@ -193,10 +259,10 @@ def _publication(
         checks_failed=sum(not v.success for v in day.verdicts),
         files=day.files_read,
         touched_days=day.touched_days,
-        changes=_steps(last.changes if last else (), report.changed, fingerprint) if day.day is None else (),
+        changes=_steps(last.changes if last else (), changed, fingerprint) if day.day is None else (),
         published_at=datetime.now(UTC),
     )
-    if not blocked:
+    if not day.blocked:
         return attempt
     return last.refuse(attempt) if last else _nothing(attempt)
 

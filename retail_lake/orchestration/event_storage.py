@@ -218,7 +218,7 @@ class LakeStorage(DagsterSqliteStorage):
         self.base_dir = str(base)
         self._inst_data = inst_data
         self._run_storage = SqliteRunStorage.from_local(str(base))
-        self._event_log_storage = BatchedSqliteEventLogStorage(str(base))
+        self._event_log_storage = BatchedSqliteEventLogStorage(str(base))  # type: ignore[assignment]
         self._schedule_storage = SqliteScheduleStorage.from_local(str(base))
         super(DagsterSqliteStorage, self).__init__()
 

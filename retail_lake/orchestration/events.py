@@ -105,8 +105,12 @@ def _evaluations(key: dg.AssetKey, result: AssetResult) -> Iterator[dg.AssetChec
     judged = [d for d in result.days if d.report is not None]
     if result.in_warehouse or not judged:
         return
+    by_rule: dict[str, list[tuple[DayResult, RuleVerdict]]] = {}
+    for day in judged:
+        for verdict in day.report.verdicts if day.report else ():
+            by_rule.setdefault(verdict.rule, []).append((day, verdict))
     for rule in result.table.rules:
-        if found := [(d, v) for d in judged if d.report for v in d.report.verdicts if v.rule == rule.name]:
+        if found := by_rule.get(rule.name):
             yield _rule(key, rule.name, rule.severity, found, result.samples.get(rule.name, ()))
     if conserves(result.table):
         yield _conservation(key, judged)

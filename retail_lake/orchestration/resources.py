@@ -1,6 +1,6 @@
 """Dagster resources that hand out plain domain objects: the lake, the engines, the warehouse.
 
-Belongs here: opening those from the settings, on use. Does not: settings themselves (`config.py`), or anything that an object does.
+Belongs here: opening those from the settings, on use. Does not: the settings (`config.py`), or what an object does.
 """
 
 from __future__ import annotations

@@ -22,7 +22,15 @@ CARD = Column("card", "string", "Loyalty card.", pii=True)
 
 def _bronze(name: str) -> Table:
     landing = Landing("tills", name, r"(?P<arrival>\d{4}-\d{2}-\d{2})/(?P<part>\w+)\.csv", "csv")
-    return Table(name, Layer.BRONZE, f"Raw {name}.", "line", (ID,), landing=landing, rules=(expect.column_values_to_not_be_null("id", mostly=0.9),))
+    return Table(
+        name,
+        Layer.BRONZE,
+        f"Raw {name}.",
+        "line",
+        (ID,),
+        landing=landing,
+        rules=(expect.column_values_to_not_be_null("id", mostly=0.9),),
+    )
 
 
 def _silver(name: str) -> Table:
@@ -30,7 +38,18 @@ def _silver(name: str) -> Table:
         expect.column_values_to_not_be_null("id", mostly=0.9),
         expect.column_values_to_be_between("id", min_value=0, severity="warning"),
     )
-    return Table(name, Layer.SILVER, f"Typed {name}.", "line", (ID, DAY, CARD), ("id",), "id", "day", rules=rules, sql=f"SELECT * FROM bronze.{name}")
+    return Table(
+        name,
+        Layer.SILVER,
+        f"Typed {name}.",
+        "line",
+        (ID, DAY, CARD),
+        ("id",),
+        "id",
+        "day",
+        rules=rules,
+        sql=f"SELECT * FROM bronze.{name}",
+    )
 
 
 def _gold(name: str, sql: str, **more: Any) -> Table:
@@ -99,7 +118,9 @@ class FakeFlow:
         progress(f"{table.full_name}: {len(days)} days")
         if error := self.raises.get(table.full_name):
             raise error
-        return TableOutcome(table, tuple(self._day(table, d, unavailable, force) for d in days or [None]), self._samples(table), {})
+        return TableOutcome(
+            table, tuple(self._day(table, d, unavailable, force) for d in days or [None]), self._samples(table), {}
+        )
 
     def _day(self, table: Table, day: date | None, unavailable: frozenset[date], force: bool) -> DayOutcome:
         here = (table.full_name, day)
@@ -109,10 +130,18 @@ class FakeFlow:
         if here in self.published and not bad and not force:
             return DayOutcome(day, "unchanged", None, 10, 10)
         verdicts = tuple(
-            RuleVerdict(rule=r.name, success=not (bad and i == 0), severity=str(r.severity), judged=12, unexpected=6 if bad and i == 0 else 0)
+            RuleVerdict(
+                rule=r.name,
+                success=not (bad and i == 0),
+                severity=str(r.severity),
+                judged=12,
+                unexpected=6 if bad and i == 0 else 0,
+            )
             for i, r in enumerate(table.rules)
         )
-        problem = FileProblem(key=f"tills/x/{day}.csv", arrival_day=day or date(2017, 1, 1), rule="missing", problem="did not arrive")
+        problem = FileProblem(
+            key=f"tills/x/{day}.csv", arrival_day=day or date(2017, 1, 1), rule="missing", problem="did not arrive"
+        )
         report = DayReport(
             day=day, rows_in=12, published=10, quarantined=1, duplicates=1, verdicts=verdicts,
             problems=(problem,) if here in self.incomplete else (),
@@ -141,6 +170,11 @@ def fake_definitions(settings: Settings, flow: FakeFlow, tables: dict[str, Table
         settings=settings,
         tables=tables or TABLES,
         inputs=inputs or INPUTS,
-        resources={"lake": resource(object), "warehouse": resource(lambda: flow), "local": resource(object), "spark": resource(object)},
+        resources={
+            "lake": resource(object),
+            "warehouse": resource(lambda: flow),
+            "local": resource(object),
+            "spark": resource(object),
+        },
         materialize=flow.materialize,
     )

@@ -1,4 +1,4 @@
-"""The asset graph as text, for a person to read in a diff. `python -m retail_lake_tests.orchestration.graph_text` writes it anew."""
+"""The asset graph as text, to be read in a diff. `python -m retail_lake_tests.orchestration.graph_text` writes it anew."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ def graph_text() -> str:
             lines.append(f"{_name(key)}  ({'by day' if node.partitions_def else 'whole'}{kind})")
             lines += [f"    reads {_name(p)}{_mapping(graph, key, p)}" for p in sorted(node.parent_keys)]
             names = sorted(
-                f"{k.name}{' by day' if graph.get(k).partitions_def else ''}"
-                for k in graph.get_check_keys_for_assets({key})
+                f"{k.name}{' by day' if graph.get(k).partitions_def else ''}" for k in graph.get_check_keys_for_assets({key})
             )
             lines += [f"    check {name}" for name in names]
         lines.append("")

@@ -37,7 +37,9 @@ for batch in range(batches):
             error_info=None, user_message="", level=10, run_id=writer, timestamp=1.0 + i, step_key="s", job_name="j",
             dagster_event=DagsterEvent(
                 DagsterEventType.ASSET_MATERIALIZATION.value, "j", step_key="s",
-                event_specific_data=StepMaterializationData(AssetMaterialization(AssetKey(["a", writer]), partition=f"{batch}-{i}")),
+                event_specific_data=StepMaterializationData(
+                    AssetMaterialization(AssetKey(["a", writer]), partition=f"{batch}-{i}")
+                ),
             ),
         )
         for i in range(size)
@@ -70,7 +72,7 @@ def _told(instance: dg.DagsterInstance, run_id: str, home: Path) -> dict[str, An
     for record in storage.get_asset_records(keys):
         entry = record.asset_entry
         last = entry.last_materialization
-        said[f"asset {entry.asset_key}"] = (last.partition_key if last else None, entry.last_run_id == run_id)
+        said[f"asset {entry.asset_key}"] = (last.asset_materialization.partition if last else None, entry.last_run_id == run_id)  # type: ignore[union-attr]
     for key in keys:
         said[f"days {key}"] = sorted(storage.get_materialized_partitions(key))
         said[f"attempts {key}"] = sorted(

@@ -78,9 +78,7 @@ def test_days_reach_from_the_first_to_the_last_of_the_settings() -> None:
 
 def test_loading_is_fast_and_light(tmp_path: Path) -> None:
     environment = {**os.environ, "RETAIL_LAKE_HOME": str(tmp_path)}
-    found = subprocess.run(
-        [sys.executable, "-c", LOAD, *HEAVY], env=environment, capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([sys.executable, "-c", LOAD, *HEAVY], env=environment, capture_output=True, text=True, check=True)
     loaded = json.loads(found.stdout.splitlines()[-1])
     assert loaded["modules"] == []
     # Processor time, so that a busy machine does not fail it.

@@ -67,7 +67,15 @@ def test_good_days_flow_past_a_bad_one_and_the_bad_one_fails_everywhere(tmp_path
     assert calls["gold.fact"] == (tuple(DAYS), frozenset({BAD}))
     assert calls["gold.dim_person"] == ((), frozenset())
     order = [name for name, *_ in flow.calls]
-    assert order == ["bronze.lines", "bronze.people", "silver.lines", "silver.people", "gold.dim_person", "gold.fact", "gold.mart"]
+    assert order == [
+        "bronze.lines",
+        "bronze.people",
+        "silver.lines",
+        "silver.people",
+        "gold.dim_person",
+        "gold.fact",
+        "gold.mart",
+    ]
 
 
 def test_one_event_per_day_and_one_evaluation_per_rule(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from retail_lake.quality.verdicts import verdicts
 from retail_lake_tests.quality.measured import DAYS, TABLE, VALUES, Row, audited, frame_of, violating
 
 # Per expectation; the first one is always the table without rows. Stock GX takes most of the time.
-_EXAMPLES = 5
+_EXAMPLES = 6
 _CONDITIONS = (None, None, "i > 0", "s IS NOT NULL", "money >= 0.5 OR b", "d < DATE '2017-02-01'", "FALSE")
 _BOUNDS: dict[str, tuple[Any, ...]] = {
     "i": (-1, 0, 1.5, 2),
@@ -109,9 +109,8 @@ _ARGUMENTS: dict[str, st.SearchStrategy[Any]] = {
 }
 _TOLERANT = {t.removeprefix("expect_") for t in ROWS} | {"column_values_to_be_unique", "compound_columns_to_be_unique"}
 
-_ROWS = st.lists(
-    st.fixed_dictionaries({"day": st.sampled_from(DAYS), **{c: st.sampled_from(v) for c, v in VALUES.items()}}), max_size=12
-)
+_ROW = st.fixed_dictionaries({"day": st.sampled_from(DAYS), **{c: st.sampled_from(v) for c, v in VALUES.items()}})
+_ROWS = st.one_of(st.just([]), st.lists(_ROW, max_size=2), st.lists(_ROW, min_size=8, max_size=16))
 
 
 @st.composite
@@ -146,3 +145,20 @@ def test_the_grouped_audit_equals_stock_gx_day_by_day(name: str) -> None:
             assert violating(rows, rule) == sorted(broken)
 
     equal()
+
+
+@pytest.mark.parametrize("strict_max", [False, True])
+@pytest.mark.parametrize("strict_min", [False, True])
+def test_a_value_on_a_bound_is_within_it_unless_strict(strict_min: bool, strict_max: bool) -> None:
+    strict = {"strict_min": strict_min, "strict_max": strict_max}
+    rules = [
+        expect.column_values_to_be_between("i", min_value=0, max_value=2, **strict),
+        expect.column_values_to_be_between("cents", min_value=0.1, max_value=19.99, **strict),
+        expect.column_values_to_be_between("x", min_value=0, max_value=1.5, **strict),
+        expect.column_values_to_be_between("ts", min_value="2017-01-01", max_value="9999-12-31", **strict),
+        expect.column_value_lengths_to_be_between("s", min_value=1, max_value=3, **strict),
+    ]
+    rows = [{"day": DAYS[0], **{c: v[k % len(v)] for c, v in VALUES.items()}} for k in range(max(map(len, VALUES.values())))]
+    for rule, stock in zip(rules, gx.results(TABLE, rules, frame_of(rows, DAYS[0])), strict=True):
+        assert violating(rows, rule) == stock.result.get("unexpected_index_list", [])
+        assert len(set(violating(rows, rule))) < len(rows)

@@ -5,7 +5,7 @@ no version. A household that bought, redeemed a coupon or was addressed by a cam
 member of its own, `is_inferred`.
 """
 
-from retail_lake.contract import Column, Layer, Table, Workload, Validity, expect
+from retail_lake.contract import Column, Layer, Table, Validity, Workload, expect
 
 dim_household = Table(
     name="dim_household",

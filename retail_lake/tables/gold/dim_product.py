@@ -5,7 +5,7 @@ version. A deleted product keeps a last version, `is_deleted`, with its last des
 was sold and that the ERP never sent is a member of its own, `is_inferred`, about which nothing is known but its number.
 """
 
-from retail_lake.contract import Column, Layer, Table, Workload, Validity, expect
+from retail_lake.contract import Column, Layer, Table, Validity, Workload, expect
 
 dim_product = Table(
     name="dim_product",
