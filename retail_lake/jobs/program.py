@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
-from retail_lake.contract import Column, Layer, Severity, Table
+from retail_lake.contract import Column, Layer, Rule, Severity, Table
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.audit import Samples, audit
 from retail_lake.jobs.changes import changed_days
@@ -25,7 +25,9 @@ from retail_lake.jobs.description import (
     StagedFile,
 )
 from retail_lake.jobs.session import Row, Session
+from retail_lake.quality.columns import text
 from retail_lake.quality.expectations import start_import
+from retail_lake.quality.findings import in_words
 from retail_lake.quality.predicates import violation
 from retail_lake.quality.supported import row_rules
 from retail_lake.sql import relation_name
@@ -122,8 +124,11 @@ class _Job:
         critical = [r for r in row_rules(table.rules) if r.severity is Severity.CRITICAL]
         with self._timed("transform"):
             self._register_inputs()
-            broken = ", ".join(f"CASE WHEN {violation(rule, table)} THEN '{rule.name}' END" for rule in critical)
-            session.keep("mapped", f"SELECT *, concat_ws(',', {broken}) AS _broken FROM ({self._cast(extra=('_day',))}) AS t")
+            broken = {rule.name: violation(rule, table) for rule in critical}
+            listed = ", ".join(f"CASE WHEN {predicate} THEN '{name}' END" for name, predicate in broken.items())
+            # Most rows break nothing: the names are put together only for those that do.
+            names = f"CASE WHEN {' OR '.join(map(str, broken.values()))} THEN concat_ws(',', {listed}) ELSE '' END"
+            session.keep("mapped", f"SELECT *, {names} AS _broken FROM ({self._cast(extra=('_day',))}) AS t")
             session.view("valid", "SELECT * FROM mapped WHERE _broken = ''")
             published = self._deduplicated()
         with self._timed("stage"):
@@ -132,13 +137,13 @@ class _Job:
                 r["day"]: r["n"]
                 for r in session.query("SELECT _day AS day, count(*) AS n FROM mapped WHERE _broken <> '' GROUP BY _day")
             }
-            quarantine = self._stage_quarantine() if bad else []
+            quarantine = self._stage_quarantine(critical) if bad else []
         self._published(staged)
         with self._timed("audit"):
             found, shown = audit(table, job, session, "mapped")
-        rows_in = {
-            r["day"]: r["n"] for r in session.query(f"SELECT _day AS day, count(*) AS n FROM {self._counted()} GROUP BY _day")
-        }
+        # What went in: the input's rows, or the elements where the transformation unnests them.
+        counted = "mapped" if table.unnests else relation_name(self._source())
+        rows_in = {r["day"]: r["n"] for r in session.query(f"SELECT _day AS day, count(*) AS n FROM {counted} GROUP BY _day")}
         kept = _rows_by_day(staged)
         self._only_requested([*rows_in, *kept])
         valid = {r["day"]: r["n"] for r in session.query("SELECT _day AS day, count(*) AS n FROM valid GROUP BY _day")}
@@ -236,20 +241,25 @@ class _Job:
             f" FROM (SELECT {picked} FROM valid AS v INNER JOIN repeated AS r ON {on}) AS twice) AS ranked WHERE _rank = 1"
         )
 
-    def _counted(self) -> str:
-        """What went in: the first input's rows, or the elements where the transformation unnests them."""
-        return "mapped" if self.table.unnests else relation_name(next(n for n in inputs(self.table) if n.startswith("bronze.")))
+    def _source(self) -> str:
+        """The bronze table whose records a silver table maps."""
+        return next(n for n in inputs(self.table) if TABLES[n].layer is Layer.BRONZE)
 
-    def _stage_quarantine(self) -> list[StagedFile]:
-        source = TABLES[next(n for n in inputs(self.table) if n.startswith("bronze."))]
-        record = self.session.json(source.columns)
-        self.session.view("sources", f"SELECT _source_file, _position, {record} AS record FROM {relation_name(source.full_name)}")
+    def _stage_quarantine(self, critical: Sequence[Rule]) -> list[StagedFile]:
+        reasons = ", ".join(f"CASE WHEN {violation(rule, self.table)} THEN {text(in_words(rule))} END" for rule in critical)
+        source = TABLES[self._source()]
+        carried = ", ".join(f"s.{c.name} AS {c.name}" for c in source.columns)
+        refused = (
+            f"SELECT m._day AS _refused_on, m._broken AS _broken, m._reason AS _reason, {carried}"
+            f" FROM (SELECT _day, _broken, concat_ws('; ', {reasons}) AS _reason, _source_file, _position"
+            " FROM mapped WHERE _broken <> '') AS m"
+            f" INNER JOIN {relation_name(source.full_name)} AS s"
+            " ON m._source_file = s._source_file AND m._position = s._position"
+        )
         return self.session.stage(
-            "SELECT m._day AS _day, m._broken AS rules, CAST(NULL AS STRING) AS reason, s.record AS record,"
-            " m._source_file AS source_file, m._position AS position,"
-            f" '{self.job.job_id}' AS job_id, '{self.job.run_id}' AS run_id"
-            " FROM (SELECT _day, _broken, _source_file, _position FROM mapped WHERE _broken <> '') AS m"
-            " INNER JOIN sources AS s ON m._source_file = s._source_file AND m._position = s._position",
+            "SELECT _refused_on AS _day, _broken AS rules, _reason AS reason,"
+            f" {self.session.json(source.columns)} AS record, _source_file AS source_file, _position AS position,"
+            f" '{self.job.job_id}' AS job_id, '{self.job.run_id}' AS run_id FROM ({refused}) AS r",
             f"{self.job.staging}/quarantine",
             "_day",
         )

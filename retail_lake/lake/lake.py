@@ -96,11 +96,15 @@ class Lake:
 
     def ensure(self, table: Table) -> IcebergTable:
         """The Iceberg table of a contract, created or evolved to fit. Raises `ConfigurationFailure` if it cannot."""
-        stored = self.stored(table.full_name)
-        if stored is None:
-            return self._create(table.full_name, table.columns, table.day, table.description)
-        retried(lambda: evolve(stored.refresh(), table), f"evolving {table.full_name}")
-        return stored
+
+        def fitted() -> IcebergTable:
+            stored = self.stored(table.full_name)
+            if stored is None:
+                return self._create(table.full_name, table.columns, table.day, table.description)
+            evolve(stored, table)
+            return stored
+
+        return retried(fitted, f"evolving {table.full_name}")
 
     def check(self, table: Table) -> None:
         """Refuse, before any work is done, a contract that the stored table cannot take.

@@ -95,10 +95,10 @@ def partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
     return PartitionSpec(PartitionField(schema.find_field(column).field_id, 1000, IdentityTransform(), column))
 
 
-def evolve(stored: IcebergTable, table: Table) -> bool:
+def evolve(stored: IcebergTable, table: Table) -> None:
     """Bring a stored table up to its contract: new columns and comments are added, history stays as it is.
 
-    Returns whether anything changed. Raises `ConfigurationFailure` when the contract drops, retypes or repartitions a
+    Raises `ConfigurationFailure` when the contract drops, retypes or repartitions a
     column that history holds.
     """
     check_compatible(stored, table)
@@ -106,14 +106,18 @@ def evolve(stored: IcebergTable, table: Table) -> bool:
     have = stored.schema()
     missing = [f for f in want.fields if f.name not in have.column_names]
     commented = [f for f in want.fields if f.name in have.column_names and have.find_field(f.name).doc != f.doc]
-    if not missing and not commented:
-        return False
-    with stored.update_schema() as update:
-        for field in missing:
-            update.add_column(field.name, field.field_type, doc=field.doc)
-        for field in commented:
-            update.update_column(field.name, doc=field.doc)
-    return True
+    described = stored.properties.get("comment") == table.description
+    if not missing and not commented and described:
+        return
+    with stored.transaction() as transaction:
+        if missing or commented:
+            with transaction.update_schema() as update:
+                for field in missing:
+                    update.add_column(field.name, field.field_type, doc=field.doc)
+                for field in commented:
+                    update.update_column(field.name, doc=field.doc)
+        if not described:
+            transaction.set_properties(comment=table.description)
 
 
 def check_compatible(stored: IcebergTable, table: Table) -> None:

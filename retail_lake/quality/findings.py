@@ -5,15 +5,19 @@ Belongs here: `Finding` and how it is reported. Does not: measuring it or decidi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from retail_lake.contract import Rule, Table
 from retail_lake.jobs.description import RuleVerdict
 from retail_lake.quality.masking import MASK
 from retail_lake.quality.supported import is_grouped
 from retail_lake.quality.vocabulary import VOCABULARY
+
+_WORDS: Final = 120
+"""How many characters of a rule's arguments are said."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,15 @@ class Finding:
     unexpected: int = 0
     absent: int = 0
     value: Any = None
+
+
+def in_words(rule: Rule) -> str:
+    """What the rule expects, for people: `expected quantity to be between (min_value 0, max_value 999999)`."""
+    said = re.sub(r"^expect_(column_pair_values_|compound_columns_|column_values_|column_|multicolumn_)?", "", rule.type)
+    asked = ", ".join(f"{k} {v}" for k, v in rule.kwargs.items() if not k.startswith(("column", "ignore_row_if")))
+    asked = f" ({asked if len(asked) <= _WORDS else asked[:_WORDS] + '…'})" if asked else ""
+    where = f" where {rule.row_condition}" if rule.row_condition else ""
+    return f"expected {' and '.join(rule.columns)} {said.replace('_', ' ')}{asked}{where}"
 
 
 def verdict_of(table: Table, rule: Rule, success: bool, found: Finding) -> RuleVerdict:

@@ -1,0 +1,82 @@
+"""Whatever order days are built in, and however late rows come, the lake ends up the same; repeated, it does not move."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from retail_lake.tables import TABLES
+from retail_lake_tests.flow.pilot import FIRST, LAST, MakePilot, Outcomes, Pilot, days, differences, statuses
+
+SHUFFLED = (3, 1, 4, 2)
+
+
+@pytest.fixture(scope="module")
+def piecemeal(tmp_path_factory: pytest.TempPathFactory, served: object) -> tuple[Pilot, list[Outcomes]]:
+    """A lake of the same days that got four of them one by one, out of order, and the rest two days later."""
+    pilot = Pilot(tmp_path_factory.mktemp("piecemeal"), served)  # type: ignore[arg-type]
+    pilot.deliver(date(2017, 1, 4))
+    steps = [pilot.build([date(2017, 1, day)]) for day in SHUFFLED]
+    pilot.deliver(LAST)
+    return pilot, [*steps, pilot.build(days(6))]
+
+
+def test_a_day_before_the_stores_are_known_is_held_back(piecemeal: tuple[Pilot, list[Outcomes]]) -> None:
+    """The stores come on the first day: on the third, built before it, every line is of a store that nobody knows."""
+    _, steps = piecemeal
+    third = date(2017, 1, 3)
+    assert statuses(steps[0]["silver.sales"]) == {third: "blocked"}
+    assert statuses(steps[0]["gold.fact_sales"]) == {third: "skipped"}
+    assert "silver.sales" in steps[0]["gold.fact_sales"].days[0].reason
+    assert statuses(steps[-1]["silver.sales"])[third] == "published"
+
+
+def test_only_stale_days_are_built_again(piecemeal: tuple[Pilot, list[Outcomes]]) -> None:
+    """The correction of the fourth's empty file comes on the fifth, and late baskets of every day."""
+    _, steps = piecemeal
+    bronze = statuses(steps[-1]["bronze.till_lines"])
+    assert bronze == {day: "unchanged" for day in days(3)} | {
+        date(2017, 1, 4): "published",
+        date(2017, 1, 5): "published",
+        date(2017, 1, 6): "incomplete",
+    }
+    assert set(statuses(steps[-1]["silver.households"]).values()) == {"unchanged", "published"}
+    assert statuses(steps[-1]["silver.households"])[FIRST] == "unchanged"
+    assert statuses(steps[-1]["gold.dim_date"]) == {None: "unchanged"}
+
+
+def test_tables_are_those_of_one_range(piecemeal: tuple[Pilot, list[Outcomes]], pilot: Pilot) -> None:
+    assert differences(piecemeal[0], pilot, TABLES.values()) == {}
+
+
+def test_quarantine_is_that_of_one_range(piecemeal: tuple[Pilot, list[Outcomes]], pilot: Pilot) -> None:
+    def refused(lake: Pilot, name: str) -> list[dict[str, object]]:
+        return [{k: v for k, v in row.items() if k not in ("job_id", "run_id")} for row in lake.quarantine(name)]
+
+    for name, table in TABLES.items():
+        if table.layer != "gold":
+            assert refused(piecemeal[0], name) == refused(pilot, name), name
+
+
+def test_a_second_run_changes_nothing(piecemeal: tuple[Pilot, list[Outcomes]]) -> None:
+    pilot, _ = piecemeal
+    before = pilot.snapshots()
+    again = pilot.build(days(6), run_id="again")
+    assert {status for outcome in again.values() for status in statuses(outcome).values()} == {"unchanged"}
+    assert all(not outcome.job_ids for outcome in again.values())
+    assert pilot.snapshots() == before
+
+
+def test_a_day_made_again_by_force_is_the_same(pilot: Pilot, new_pilot: MakePilot) -> None:
+    from retail_lake.materialize import materialize
+
+    fresh = new_pilot()
+    fresh.deliver(FIRST, "crm/households", "erp/products")
+    names = ("bronze.crm_households", "silver.households")
+    fresh.build([FIRST], *names)
+    rows = fresh.rows("silver.households")
+    for name in names:
+        outcome = materialize(fresh.lake, fresh.engine, TABLES[name], [FIRST], run_id="forced", force=True)
+        assert statuses(outcome) == {FIRST: "published"}
+    assert fresh.rows("silver.households").sort_by("_position") == rows.sort_by("_position")
