@@ -44,7 +44,7 @@ def command(start: date, days: int, engine: str | None) -> None:
             f"The demo has the days {FIRST_DAY} to {LAST_DAY}; {days} days from {start} end on {last}. "
             "Choose others with --start and --days."
         )
-    current = widen(settings(), start, last)
+    current = widen(settings(), FIRST_DAY, last)
     with progress() as tell:
         served = serve(
             current.landing_uri,
@@ -66,6 +66,8 @@ def command(start: date, days: int, engine: str | None) -> None:
                 materialize_range(masters(), current.first_day, before, settings=current, engine=engine or "", progress=tell)
             )
         runs.append(materialize_range(None, start, last, settings=current, engine=engine or "", progress=tell))
+        for tables, first, until in late(current, start):
+            runs.append(materialize_range(tables, first, until, settings=current, engine=engine or "", progress=tell))
     show_summary(console(), current, served, runs, time.monotonic() - started)
     if not all(run.success for run in runs):
         raise SystemExit(1)
@@ -114,6 +116,32 @@ def masters() -> list[str]:
         if table.layer is not Layer.GOLD and not daily and all(i in found or i == "run.days" for i in inputs(table)):
             found.append(name)
     return found
+
+
+def late(current: Settings, start: date) -> Iterator[tuple[list[str], date, date]]:
+    """Days before the window that late rows claim: the tables that can be built of them, and ranges without gaps.
+
+    A window that begins in the middle of the year brings the stragglers of the days before it, and nothing is lost.
+    """
+    from retail_lake.contract import Layer
+    from retail_lake.lake.lake import Lake
+    from retail_lake.tables import TABLES, inputs
+
+    lake, always = Lake(current), {*masters(), "run.days", *(n for n, t in TABLES.items() if t.day is None)}
+    for name, table in TABLES.items():
+        if table.layer is not Layer.BRONZE or name in always:
+            continue
+        known = {n: {p.day for p in lake.publications(n)} for n in always}
+        days = sorted({d for p in lake.publications(name) for d in p.touched_days if d < start})
+        fed = {name}
+        for other, reader in TABLES.items():
+            if reader.day and fed & set(inputs(reader)) and set(inputs(reader)) <= fed | always:
+                fed.add(other)
+        needed = {i for n in fed for i in inputs(TABLES[n]) if i in always and i in TABLES and TABLES[i].day}
+        days = [d for d in days if all(d in known[n] for n in needed)]
+        for gap in [i for i, d in enumerate(days) if i == 0 or d - days[i - 1] > timedelta(days=1)]:
+            end = next((i for i in range(gap + 1, len(days)) if days[i] - days[i - 1] > timedelta(days=1)), len(days)) - 1
+            yield sorted(fed - {name}), days[gap], days[end]
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def connect(settings: Settings, database: str = ":memory:", *, read_only: bool =
     connection = duckdb.connect(database, read_only=read_only, config=config)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = false")
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"SET temp_directory = {literal(tempfile.gettempdir() + '/retail_lake_spill')}")
     connection.execute("SET partitioned_write_max_open_files = 1000")
     if "s3://" in f"{settings.lake_uri} {settings.landing_uri}":

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+import warnings
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from retail_lake.failure import TransientFailure
 
 T = TypeVar("T")
 ATTEMPTS = 8
+
+
+@contextmanager
+def nothing_to_delete() -> Iterator[None]:
+    """Without pyiceberg's warning about a delete that finds nothing: of a new day, that is as it should be."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Delete operation did not match any records")
+        yield
 
 
 def retried(attempt: Callable[[], T], what: str) -> T:
@@ -23,7 +34,10 @@ def retried(attempt: Callable[[], T], what: str) -> T:
 
     for number in range(ATTEMPTS):
         try:
-            return attempt()
+            with warnings.catch_warnings():
+                # Replacing a day that was empty is no surprise.
+                warnings.filterwarnings("ignore", "Delete operation did not match any records")
+                return attempt()
         except (CommitFailedException, ValidationException, OperationalError) as error:
             if number == ATTEMPTS - 1:
                 raise TransientFailure(f"{what}: other writers kept getting in the way ({error}); run it again") from error

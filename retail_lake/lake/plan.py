@@ -103,10 +103,12 @@ def _fingerprints(lake: Lake, table: Table, days: Sequence[date]) -> tuple[dict[
                 else:
                     parts.append((name, dimension.seen_on(day)))
             else:
-                if day not in published or not published[day].visible:
+                arrived = bronze.get(name, {}).get(day)
+                if arrived is None and (day not in published or not published[day].visible):
                     waiting[day] = f"{name} has no {day}"
                 elif name in bronze:
-                    parts.append((name, bronze[name].get(day, [])))
+                    # Late rows are reason enough to build a day whose own files were never asked for.
+                    parts.append((name, arrived or []))
                 else:
                     window = [day - timedelta(days=i) for i in range(table.window)]
                     parts.append((name, [published[d].fingerprint for d in window if d in published and published[d].rows]))

@@ -7,13 +7,13 @@ table, replaced by each of its publications, so that reading and writing stay fl
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from retail_lake.contract import Column
+from retail_lake.lake.commit import nothing_to_delete
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -154,7 +154,6 @@ def write(stored: IcebergTable, table: str, known: Sequence[Publication], new: S
     merged = {p.day: p for p in known}
     merged |= {p.day: p for p in new if p.day not in merged or not newer(merged[p.day].input_sequences, p.input_sequences)}
     rows = sorted(merged.values(), key=lambda p: p.day or date.min)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Delete operation did not match any records")
+    with nothing_to_delete():
         stored.overwrite(to_arrow(rows), overwrite_filter=EqualTo("table", table))
     return merged
