@@ -82,11 +82,12 @@ class Rule:
         """A stable identifier, unique in its table: the columns, the expectation and, if any, what tells it apart."""
         subject = "_".join(self.columns) or "table"
         short = re.sub(r"^expect_(column_values_to_|column_pair_values_|compound_columns_to_|column_|table_)?", "", self.type)
-        base = f"{subject}__{short}"
-        if self.row_condition or self.severity is Severity.WARNING:
-            told = json.dumps([self.row_condition, self.severity], sort_keys=True)
-            return f"{base}_{hashlib.sha256(told.encode()).hexdigest()[:4]}"
-        return base
+        parts = [subject, short]
+        if self.row_condition:
+            parts.append(f"where_{hashlib.sha256(self.row_condition.encode()).hexdigest()[:4]}")
+        if self.severity is Severity.WARNING:
+            parts.append("warning")
+        return "__".join(parts)
 
 
 class _Expect:

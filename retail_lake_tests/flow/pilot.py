@@ -132,7 +132,9 @@ def differences(one: Pilot, other: Pilot, tables: Iterable[Table]) -> dict[str, 
     """
     found = {}
     for table in tables:
-        ours, theirs = (p.rows(table.full_name).drop_columns([c for c in ("_ingested_at",) if table.landing]) for p in (one, other))
+        ours, theirs = (
+            p.rows(table.full_name).drop_columns([c for c in ("_ingested_at",) if table.landing]) for p in (one, other)
+        )
         connection = duckdb.connect()
         connection.register("ours", ours)
         connection.register("theirs", theirs)

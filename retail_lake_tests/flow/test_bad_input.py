@@ -49,28 +49,36 @@ AGAIN = "Deliver it again"
 CASES = {
     "truncated": Bad("till_lines", TILL, lambda b: b[: len(b) // 2], "file_is_complete", ("#lines=", AGAIN)),
     "lines lost": Bad(
-        "till_lines", TILL, lambda b: b.replace(b.splitlines(keepends=True)[5], b""), "file_is_complete", ("the last line says", AGAIN)
+        "till_lines",
+        TILL,
+        lambda b: b.replace(b.splitlines(keepends=True)[5], b""),
+        "file_is_complete",
+        ("the last line says", AGAIN),
     ),
     "empty": Bad("till_lines", TILL, lambda b: b"", "file_is_not_empty", ("no bytes", "deliver it again")),
     "a column missing": Bad(
-        "till_lines", TILL, lambda b: _lines(b, lambda x: x.rpartition(",")[0]), "file_header_matches", ("misses 'sold_at'", AGAIN, TILL_FIELDS.replace(",", ", "))
+        "till_lines",
+        TILL,
+        lambda b: _lines(b, lambda x: x.rpartition(",")[0]),
+        "file_header_matches",
+        ("misses 'sold_at'", AGAIN, TILL_FIELDS.replace(",", ", ")),
     ),
     "a column more": Bad(
         "till_lines", TILL, lambda b: _lines(b, lambda x: f"{x},till_id"), "file_header_matches", ("has extra 'till_id'", AGAIN)
     ),
     "missing": Bad("till_lines", TILL, None, "file_has_arrived", ("g2_20170103 has not arrived", "Ask tills to deliver it")),
     "UTF-16": Bad("till_lines", TILL, lambda b: b.decode().encode("utf-16"), "file_is_decodable", ("UTF-8", AGAIN)),
-    "Latin-1": Bad(
-        "till_lines", TILL, lambda b: b.replace(b"\n", b"\n\xe9", 3), "file_is_decodable", ("line 2", "0xe9", AGAIN)
-    ),
-    "a quote left open": Bad(
-        "till_lines", TILL, lambda b: _lines(b, lambda x: x).replace(b"\n", b'\n"', 2), "file_is_parseable", ("quote",)
-    ),
+    "Latin-1": Bad("till_lines", TILL, lambda b: b.replace(b"\n", b"\n\xe9", 3), "file_is_decodable", ("line 2", "0xe9", AGAIN)),
+    "a quote left open": Bad("till_lines", TILL, lambda b: b.replace(b"\n", b'\n"', 1), "file_is_parseable", ("quote",)),
     "JSON in another encoding": Bad("redemptions", EVENTS, lambda b: b"\xff\xfe" + b, "file_is_decodable", ("UTF-8", AGAIN)),
-    "no events file": Bad("redemptions", EVENTS, None, "file_has_arrived", ("redemptions_20170103 has not arrived", "Ask events")),
-    "a page cut off": Bad("campaign_calendar", PAGE, lambda b: b[: len(b) // 2], "file_is_parseable", ()),
-    "a Parquet file without its footer": Bad("crm_households", HOUSEHOLDS, lambda b: b[:-20], "file_is_parseable", (AGAIN,)),
-    "a Parquet file without a column": Bad("crm_households", HOUSEHOLDS, _without_a_column, "file_header_matches", ("'income'", AGAIN)),
+    "no events file": Bad(
+        "redemptions", EVENTS, None, "file_has_arrived", ("redemptions_20170103 has not arrived", "Ask events")
+    ),
+    "a page cut off": Bad("campaign_calendar", PAGE, lambda b: b[: len(b) // 2], "file_is_complete", (AGAIN,)),
+    "a Parquet file without its footer": Bad("crm_households", HOUSEHOLDS, lambda b: b[:-20], "file_is_complete", (AGAIN,)),
+    "a Parquet file without a column": Bad(
+        "crm_households", HOUSEHOLDS, _without_a_column, "file_header_matches", ("'income'", AGAIN)
+    ),
 }
 
 

@@ -36,7 +36,7 @@ def test_only_stale_days_are_built_again(piecemeal: tuple[Pilot, list[Outcomes]]
     """The correction of the fourth's empty file comes on the fifth, and late baskets of every day."""
     _, steps = piecemeal
     bronze = statuses(steps[-1]["bronze.till_lines"])
-    assert bronze == {day: "unchanged" for day in days(3)} | {
+    assert bronze == dict.fromkeys(days(3), "unchanged") | {
         date(2017, 1, 4): "published",
         date(2017, 1, 5): "published",
         date(2017, 1, 6): "incomplete",

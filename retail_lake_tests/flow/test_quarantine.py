@@ -127,12 +127,15 @@ def test_every_table_conserves_its_rows(pilot: Pilot, outcomes: Outcomes) -> Non
         reports = [d.report for d in outcome.days if d.report]
         assert len(reports) == len(outcome.days) == (6 if outcome.table.day else 1), name
         assert all(r.conserved for r in reports), name
-        by_day = Counter(pilot.rows(name)[outcome.table.day].to_pylist()) if outcome.table.day else {None: pilot.rows(name).num_rows}
+        by_day = (
+            Counter(pilot.rows(name)[outcome.table.day].to_pylist()) if outcome.table.day else {None: pilot.rows(name).num_rows}
+        )
         assert {r.day: r.published for r in reports if r.published} == by_day, name
 
 
 @pytest.mark.parametrize(
-    ("bronze", "silver"), [("till_lines", "sales"), ("promotions", "promotions"), ("erp_products", "products"), ("redemptions", "redemptions")]
+    ("bronze", "silver"),
+    [("till_lines", "sales"), ("promotions", "promotions"), ("erp_products", "products"), ("redemptions", "redemptions")],
 )
 def test_what_bronze_published_is_what_silver_read(pilot: Pilot, outcomes: Outcomes, bronze: str, silver: str) -> None:
     claimed = Counter(pilot.rows(f"bronze.{bronze}")["_day"].to_pylist())

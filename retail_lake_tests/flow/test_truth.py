@@ -77,14 +77,15 @@ def test_campaigns_their_audience_and_coupons(pilot: Pilot) -> None:
         ("silver.coupons", "coupons", ["campaign_id", "coupon_upc", "product_id"]),
     ):
         expected = truth.raw(table)
-        expected = expected[expected["campaign_id"].isin(known)][columns].drop_duplicates().sort_values(columns, ignore_index=True)
+        expected = expected[expected["campaign_id"].isin(known)][columns].drop_duplicates()
+        expected = expected.sort_values(columns, ignore_index=True)
         found = pilot.frame(name)[columns].sort_values(columns, ignore_index=True)
         assert len(expected) > 100
         pd.testing.assert_frame_equal(found, expected, check_dtype=False)
 
 
-@pytest.mark.parametrize(("what", "attributes", "changed"), [("product", PRODUCT, 20), ("household", HOUSEHOLD, 20)])
-def test_lines_join_the_version_that_held_when_they_were_sold(pilot: Pilot, what: str, attributes: list[str], changed: int) -> None:
+@pytest.mark.parametrize(("what", "attributes"), [("product", PRODUCT), ("household", HOUSEHOLD)])
+def test_lines_join_the_version_that_held_when_they_were_sold(pilot: Pilot, what: str, attributes: list[str]) -> None:
     lines = pilot.frame("gold.fact_sales")
     states = (truth.product_states if what == "product" else truth.household_states)(pilot.landing)
     expected = truth.as_of(lines, states, f"{what}_id", attributes)
@@ -93,7 +94,7 @@ def test_lines_join_the_version_that_held_when_they_were_sold(pilot: Pilot, what
     pd.testing.assert_frame_equal(_text(joined[attributes]), _text(expected[attributes]))
     assert lines[f"{what}_known"].tolist() == expected["known"].tolist()
     # It matters: some were sold to or of after a change.
-    assert (joined["valid_from"] > truth.BEGINNING).sum() > changed
+    assert (joined["valid_from"] > truth.BEGINNING).sum() > 20
 
 
 def test_lines_of_products_nobody_knows_join_an_inferred_member(pilot: Pilot) -> None:
