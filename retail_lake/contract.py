@@ -148,11 +148,16 @@ class Landing:
 
 
 class Validity(NamedTuple):
-    """When a row of a slowly changing dimension holds: `starts` (included) to `ends` (not), one row of `of` at a time."""
+    """When a row of a slowly changing dimension holds: `starts` (included) to `ends` (not), one row of `of` at a time.
+
+    `current` is the column, if the table has it, that says whether a row is the last one; like `ends` it changes when the
+    next row comes, and facts do not read it.
+    """
 
     of: str
     starts: str
     ends: str
+    current: str = "is_current"
 
 
 # What every bronze row, and (but for the last two) every silver row, carries besides its own columns.
@@ -175,10 +180,10 @@ class Table:
     `day` names the date column the table is partitioned by; None means unpartitioned and replaced whole. `window=N` says
     that day D reads the N days ending at D. `key` is unique within a day (within the table when unpartitioned); silver
     keeps the first row of a key by `order_by`. `validity` names the natural key and the two timestamp columns that bound a
-    row of a slowly changing dimension. `conserves` names the input each of a gold table's rows stands for, row by row. `unnests` says that
-    a silver table maps an input row to the elements that it unnests. `whole` names the inputs that a table with a `day`
-    reads entirely, not just the days asked for: keep them small. `spark` is a transformation for Spark only, in place
-    of `sql`.
+    row of a slowly changing dimension. `conserves` names the input each of a gold table's rows stands for, row by row.
+    `unnests` says that a silver table maps an input row to the elements that it unnests. `whole` names the inputs that a
+    table with a `day` reads entirely, not just the days asked for: keep them small. `spark` is a transformation for Spark
+    only, in place of `sql`.
 
     Raises `ConfigurationFailure` at construction when the contract contradicts itself.
     """
@@ -271,7 +276,7 @@ class Table:
         for what, used in (
             ("key", self.key),
             ("day", (self.day,) if self.day else ()),
-            ("validity", self.validity or ()),
+            ("validity", self.validity[:3] if self.validity else ()),
             *((f"rule {r.name}", r.columns) for r in self.rules),
         ):
             if unknown := [c for c in used if c not in known]:

@@ -16,6 +16,7 @@ from retail_lake.engines.base import Engine
 from retail_lake.jobs.description import DayReport
 from retail_lake.lake.lake import Lake
 from retail_lake.lake.plan import plan
+from retail_lake.lake.publications import Publication
 from retail_lake.lake.publish import publish
 
 
@@ -25,7 +26,7 @@ class DayOutcome:
 
     `status` is published, incomplete (published, but a file is missing or unreadable), blocked, superseded (newer inputs
     were published meanwhile), unchanged, or skipped (`reason` says what it waits for). `report` is there when the day was
-    built. Rows are what readers see now, `previous_rows` what they saw before.
+    built, `known` when it was left as it is. Rows are what readers see now, `previous_rows` what they saw before.
     """
 
     day: date | None
@@ -34,6 +35,7 @@ class DayOutcome:
     rows: int = 0
     previous_rows: int | None = None
     reason: str = ""
+    known: Publication | None = None
 
     @property
     def visible(self) -> bool:
@@ -106,7 +108,7 @@ def materialize(
             rows_now = found.published if status in ("published", "incomplete") else rows_before or 0
             outcomes[found.day] = DayOutcome(found.day, status, found, rows_now, rows_before)
     for day in made.unchanged:
-        outcomes[day] = _unchanged(day, before[day].status, before[day].rows)
+        outcomes[day] = _unchanged(day, before[day])
     for day, reason in made.waiting.items():
         outcomes[day] = DayOutcome(day, "skipped", reason=reason)
     for day in set(days) & unavailable if table.day else ():
@@ -115,11 +117,10 @@ def materialize(
     return TableOutcome(table, ordered, samples, dict(seconds), tuple(j.job_id for j in made.jobs), snapshot_id, engine.name)
 
 
-def _unchanged(day: date | None, status: str, rows: int) -> DayOutcome:
+def _unchanged(day: date | None, known: Publication) -> DayOutcome:
     """A day left alone; one whose last attempt was blocked is still blocked: nothing it depends on has changed."""
-    if status == "blocked":
-        return DayOutcome(day, "blocked", None, rows, rows, "blocked before; its inputs and rules are as they were then")
-    return DayOutcome(day, "unchanged", None, rows, rows)
+    why = "blocked before; its inputs and rules are as they were then" if known.status == "blocked" else ""
+    return DayOutcome(day, "blocked" if why else "unchanged", None, known.rows, known.rows, why, known)
 
 
 def _span(days: Sequence[date]) -> str:

@@ -6,6 +6,7 @@ PySpark is imported on use.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -23,6 +24,7 @@ MEANING: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
@@ -30,35 +32,45 @@ MEANING: Final[Mapping[str, str]] = {
 }
 
 
-def local_session(name: str = "retail_lake", *, threads: int = 2, more: Mapping[str, str] | None = None) -> SparkSession:
-    """A session on this machine with `threads` cores; `more` adds settings or replaces them.
-
-    Raises `ConfigurationFailure` when PySpark or a JVM is missing.
-    """
-    find_java()
-    try:
-        from pyspark.sql import SparkSession
-    except ImportError:
-        raise ConfigurationFailure("The spark engine needs PySpark: install retail-lake[spark].") from None
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    settings = {
+def local_settings(name: str = "retail_lake", *, threads: int = 2, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The settings of a session on this machine with `threads` cores; `more` adds settings or replaces them."""
+    return {
         **MEANING,
+        "spark.master": f"local[{threads}]",
+        "spark.app.name": name,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
         "spark.sql.shuffle.partitions": str(threads),
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         **(more or {}),
     }
-    builder = SparkSession.builder.master(f"local[{threads}]").appName(name)
-    for key, value in settings.items():
+
+
+def local_session(name: str = "retail_lake", *, threads: int = 2, more: Mapping[str, str] | None = None) -> SparkSession:
+    """A session on this machine with `local_settings`.
+
+    Raises `ConfigurationFailure` when PySpark or a JVM is missing.
+    """
+    prepare()
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder
+    for key, value in local_settings(name, threads=threads, more=more).items():
         builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    return session
+    return builder.getOrCreate()
+
+
+def prepare() -> None:
+    """Make this process able to start a session. Raises `ConfigurationFailure` when PySpark or a JVM is missing."""
+    find_java()
+    if importlib.util.find_spec("pyspark") is None:
+        raise ConfigurationFailure("The spark engine needs PySpark: install retail-lake[spark].")
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
 
 
 def find_java() -> None:

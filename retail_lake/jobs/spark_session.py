@@ -57,7 +57,7 @@ class SparkJobSession:
         from retail_lake.sources.read import landed_schema
 
         settings, name = self.settings, job.table
-        schema = from_arrow_schema(landed_schema(table, plain=True)).add(_REFUSED, "string")
+        schema = from_arrow_schema(landed_schema(table, plain=True), prefer_timestamp_ntz=True).add(_REFUSED, "string")
         files = [(file.model_dump_json(),) for file in job.landed]
         listed = self.spark.createDataFrame(files, "file string").repartition(max(1, len(files)))
 

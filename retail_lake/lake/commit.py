@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 import warnings
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -34,9 +33,7 @@ def retried(attempt: Callable[[], T], what: str) -> T:
 
     for number in range(ATTEMPTS):
         try:
-            with warnings.catch_warnings():
-                # Replacing a day that was empty is no surprise.
-                warnings.filterwarnings("ignore", "Delete operation did not match any records")
+            with nothing_to_delete():
                 return attempt()
         except (CommitFailedException, ValidationException, OperationalError) as error:
             if number == ATTEMPTS - 1:

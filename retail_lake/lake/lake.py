@@ -148,7 +148,8 @@ class Lake:
     ) -> PinnedInput:
         """The files of a table's current snapshot (or of the one given), pruned to days of a column if given.
 
-        A snapshot that is there no more has no files and no id. Raises `DataFailure` if another client left delete files, which a plain read would ignore.
+        A snapshot that is there no more has no files and no id. Raises `DataFailure` if another client left delete files,
+        which a plain read would ignore.
         """
         from pyiceberg.expressions import AlwaysTrue
 
@@ -215,7 +216,8 @@ class Lake:
             stored = self.catalog.load_table(PUBLICATIONS)
             location, known = self._publications
             current = location == stored.metadata_location
-            merged = ledger.write(stored, table, list(known.get(table, {}).values()) if current else ledger.read(stored, table), new)
+            before = list(known.get(table, {}).values()) if current else ledger.read(stored, table)
+            merged = ledger.write(stored, table, before, new)
             if current:
                 self._publications = (stored.metadata_location, {**known, table: merged})
             return stored

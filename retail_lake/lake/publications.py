@@ -144,10 +144,13 @@ def read(stored: IcebergTable, table: str | None = None) -> list[Publication]:
     return from_arrow(stored.scan(row_filter=EqualTo("table", table) if table else AlwaysTrue()).to_arrow())
 
 
-def write(stored: IcebergTable, table: str, known: Sequence[Publication], new: Sequence[Publication]) -> dict[date | None, Publication]:
+def write(
+    stored: IcebergTable, table: str, known: Sequence[Publication], new: Sequence[Publication]
+) -> dict[date | None, Publication]:
     """Replace one table's file: what is known of it, overlaid with what is new.
 
-    What was recorded from newer inputs stays: another publisher committed after us and came here first. Returns the table's publications as they are now.
+    What was recorded from newer inputs stays: another publisher committed after us and came here first. Returns the
+    table's publications as they are now.
     """
     from pyiceberg.expressions import EqualTo
 

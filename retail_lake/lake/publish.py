@@ -132,7 +132,12 @@ def _withdraw_quarantine(lake: Lake, table: Table, job: JobDescription, days: se
 
 
 def _replace(
-    lake: Lake, stored: IcebergTable, column: str | None, days: Sequence[date | None], files: Sequence[StagedFile], job: JobDescription
+    lake: Lake,
+    stored: IcebergTable,
+    column: str | None,
+    days: Sequence[date | None],
+    files: Sequence[StagedFile],
+    job: JobDescription,
 ) -> tuple[int | None, set[date | None]]:
     """One commit: the days' old files out, the staged ones in, but for days that newer inputs have overtaken meanwhile.
 

@@ -27,19 +27,22 @@ def build_definitions(
     """Everything Dagster loads. Each part can be replaced: a test brings its own tables, days, resources or flow.
 
     `tables` are by full name in dependency order, `inputs` gives for each the full names it reads, and `resources`
-    replaces those of `resources.py` by name. Raises `ConfigurationFailure` if a table breaks its contract's language.
+    replaces those of `resources.py` by name. Raises `ConfigurationFailure` if a table breaks its contract's language or
+    its SQL does not give the columns and types of its contract.
     """
     import dagster as dg
 
     from retail_lake.config import settings as current_settings
-    from retail_lake.orchestration.assets import external_assets, lake_assets
+    from retail_lake.orchestration.assets import build_days, external_assets, lake_assets
     from retail_lake.orchestration.graph import Graph
     from retail_lake.orchestration.resources import default_resources
 
     settings = settings or current_settings()
     graph = Graph.of(settings, tables, inputs)
+    graph.bind()
     return dg.Definitions(
         assets=[*external_assets(graph), lake_assets(graph, materialize)],
+        jobs=[build_days(graph)],
         resources={**default_resources(settings), **(resources or {})},
         # A process per step would cost seconds each; the one step of a run is the unit of work.
         executor=dg.in_process_executor,

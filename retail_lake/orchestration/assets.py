@@ -5,19 +5,22 @@ Belongs here: specs with their descriptions and definition metadata. Does not: w
 Without postponed annotations: Dagster reads the step's own, and does not resolve text.
 """
 
-import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from retail_lake.contract import Table
-from retail_lake.orchestration.checks import check_specs, warehouse_check_specs
+from retail_lake.orchestration.checks import check_specs, in_words, warehouse_check_specs
 from retail_lake.orchestration.graph import LANDING, WAREHOUSE, Graph, table_key, warehouse_key
-from retail_lake.orchestration.step import Materialize, RunOptions, run_step
+from retail_lake.orchestration.step import BUILD_DAYS, Materialize, RunOptions, run_step
 
 STEP = "build"
+TABLES = Path(__file__).resolve().parent.parent / "tables"
+_SHOWN_SOURCES = 4
 _ENGINE_KINDS = {"local": "duckdb", "spark": "spark"}
 
 
@@ -62,15 +65,30 @@ def lake_assets(graph: Graph, materialize: Materialize | None = None) -> dg.Asse
     return build
 
 
+def build_days(graph: Graph) -> UnresolvedAssetJobDefinition:
+    """Every table for the days chosen in one run, the dimensions included, past a bad day too."""
+    keys = [table_key(t) for t in graph.tables.values()] + [warehouse_key(t) for t in graph.gold()]
+    return dg.define_asset_job(
+        BUILD_DAYS,
+        dg.AssetSelection.assets(*keys),
+        description=(
+            "Every table of the lake and the warehouse for the days chosen, in one run. A day that must not be published "
+            "stops nothing but itself. Days that are as published already are left alone."
+        ),
+    )
+
+
 def _spec(graph: Graph, table: Table, lineage: Mapping[str, list[tuple[str, str]]]) -> dg.AssetSpec:
     metadata: dict[str, Any] = {
         "dagster/relation_identifier": table.full_name,
-        "dagster/column_schema": column_schema(table),
+        "dagster/column_schema": column_schema(table, lineage),
         "dagster/uri": f"{graph.settings.lake_uri}/{table.layer}/{table.name}",
-        "grain": table.grain,
     }
-    if table.key:
-        metadata["key"] = ", ".join(table.key)
+    if table.sql:
+        metadata["sql"] = dg.MetadataValue.md(f"```sql\n{table.sql}\n```")
+    if (file := TABLES / str(table.layer) / f"{table.name}.py").is_file():
+        here = dg.LocalFileCodeReference(str(file), 1, f"tables/{table.layer}/{file.name}")
+        metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue([here])
     if lineage:
         metadata["dagster/column_lineage"] = column_lineage(graph, lineage)
     return dg.AssetSpec(
@@ -119,38 +137,37 @@ def description(table: Table) -> str:
     if table.day:
         window = f", each from the {table.window} days that end with it" if table.window > 1 else ""
         lines += ["", f"**Days:** by `{table.day}`{window}"]
-    lines += ["", "| column | type | |", "|---|---|---|"]
-    lines += [f"| `{c.name}` | {_cell(c.type)} | {_cell(c.comment)}{' *(masked)*' if c.pii else ''} |" for c in table.columns]
     return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
-    return re.sub(r"\s+", " ", text).replace("|", "\\|").replace("<", "&lt;")
-
-
-def column_schema(table: Table) -> dg.TableSchema:
-    """The contract's columns with what the rules say of each."""
+def column_schema(table: Table, lineage: Mapping[str, list[tuple[str, str]]] | None = None) -> dg.TableSchema:
+    """The contract's columns with what the rules say of each, and where it comes from: the UI shows lineage by no other way."""
     said: dict[str, list[str]] = {}
     for rule in table.rules:
-        for column in rule.columns:
-            said.setdefault(column, []).append(rule.name.split("__", 1)[1])
-    sole_key = table.key[0] if len(table.key) == 1 and not table.day else None
+        if len(rule.columns) == 1:
+            said.setdefault(rule.columns[0], []).append(in_words(rule))
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
                 c.name,
                 type=c.type,
-                description=c.comment,
+                description=c.comment + _comes_from((lineage or {}).get(c.name, ())),
                 constraints=dg.TableColumnConstraints(
-                    nullable="not_be_null" not in said.get(c.name, []),
-                    unique=c.name == sole_key,
-                    other=[s for s in said.get(c.name, []) if s != "not_be_null"],
+                    nullable="not null" not in said.get(c.name, []),
+                    unique="unique" in said.get(c.name, []),
+                    other=[s for s in said.get(c.name, []) if s not in ("not null", "unique")],
                 ),
                 tags={"pii": ""} if c.pii else {},
             )
             for c in table.columns
         ]
     )
+
+
+def _comes_from(sources: Sequence[tuple[str, str]]) -> str:
+    named = list(dict.fromkeys(f"`{table}.{column}`" for table, column in sources))
+    more = f" and {len(named) - _SHOWN_SOURCES} more" if len(named) > _SHOWN_SOURCES else ""
+    return f" ← {', '.join(named[:_SHOWN_SOURCES])}{more}" if named else ""
 
 
 def column_lineage(graph: Graph, lineage: Mapping[str, list[tuple[str, str]]]) -> dg.TableColumnLineage:

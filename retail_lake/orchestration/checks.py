@@ -6,17 +6,20 @@ published, so there is nothing that a reader needs to be kept from, and a blocki
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 
 import dagster as dg
 
-from retail_lake.contract import Layer, Rule, Table
+from retail_lake.contract import Layer, Rule, Severity, Table
 from retail_lake.orchestration.graph import Graph, table_key, warehouse_key
 
 CONSERVATION = "conservation"
 DAY = "day"
 WHOLE = "whole"
+_WORDS = 60
+"""How many characters of a set a rule spells out."""
 _CONSERVATION_SAYS = "Every row that went in is published, in quarantine or counted as a duplicate."
 _VERDICT_SAYS = {
     DAY: "The day is published, complete, and no critical rule failed past its tolerance.",
@@ -34,19 +37,53 @@ def conserves(table: Table) -> bool:
     return table.layer is not Layer.GOLD or table.conserves is not None
 
 
-def describe_rule(rule: Rule) -> str:
-    """A rule in words, for the UI."""
+def in_words(rule: Rule) -> str:
+    """What a rule asks of its columns: `not null`, `between 0 and 10`, `one of A, B`."""
+    asked = rule.kwargs
+    if {"column_A", "column_B"} <= set(asked):
+        sign = "=" if "equal" in rule.type else "≥" if asked.get("or_equal") else ">"
+        return f"{asked['column_A']} {sign} {asked['column_B']}"
+    words = re.sub(r"^expect_(column_values_|compound_columns_|column_|table_)?", "", rule.type).replace("_", " ")
+    words = re.sub(r"\b(to|be) ", "", words)
+    low, high = asked.get("min_value"), asked.get("max_value")
+    if words.endswith("between"):
+        if low is None or high is None:
+            bound = f"{'at most' if low is None else 'at least'} {_number(high if low is None else low)}"
+        else:
+            bound = f"between {_number(low)} and {_number(high)}"
+        return words.removesuffix("between") + bound
+    if "value_set" in asked:
+        said = ", ".join(str(v) for v in asked["value_set"])
+        return words.replace("in set", "one of") + f" {said if len(said) <= _WORDS else said[:_WORDS] + '…'}"
+    rest = ", ".join(_number(v) for k, v in asked.items() if not k.startswith("column"))
+    return f"{words} {rest}".strip()
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def describe_rule(table: Table, rule: Rule) -> str:
+    """A rule for the UI: what it asks, what happens where it is broken, and its name in Great Expectations."""
     given = ", ".join(f"{k}={v!r}" for k, v in rule.kwargs.items())
+    given += f", mostly={rule.mostly:g}" if rule.mostly < 1 else ""
+    about = "" if "column_A" in rule.kwargs else ", ".join(f"`{c}`" for c in rule.columns) or "The table's"
     where = f" where `{rule.row_condition}`" if rule.row_condition else ""
-    tolerance = f", for at least {rule.mostly:.4g} of the rows" if rule.mostly < 1 else ""
-    return f"`{rule.type}({given})`{where}{tolerance}. Severity: {rule.severity}."
+    tolerance = f", for at least {100 * rule.mostly:g} % of the rows" if rule.mostly < 1 else ""
+    if rule.severity is Severity.WARNING:
+        then = "Where it is broken, the day is published with a warning."
+    elif table.layer is Layer.GOLD or not rule.columns or "mean" in rule.type or "unique" in rule.type:
+        then = "Where it is broken, the day is not published."
+    else:
+        then = "Rows that break it go to quarantine; with more of them than that, the day is not published."
+    return f"{about} {in_words(rule)}{where}{tolerance}. {then}\n\n`{rule.type}({given})`".strip()
 
 
 def check_specs(graph: Graph, table: Table) -> Iterator[dg.AssetCheckSpec]:
     """The checks of a lake table."""
     key = table_key(table)
     for rule in table.rules:
-        yield dg.AssetCheckSpec(rule.name, asset=key, description=describe_rule(rule), metadata={"severity": str(rule.severity)})
+        yield dg.AssetCheckSpec(rule.name, asset=key, description=describe_rule(table, rule), metadata={"severity": str(rule.severity)})
     if conserves(table):
         yield dg.AssetCheckSpec(CONSERVATION, asset=key, description=_CONSERVATION_SAYS)
     yield _verdict(graph, table, key)

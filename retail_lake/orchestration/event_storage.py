@@ -49,6 +49,7 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         self._engine: Engine | None = None
         self._engine_pid = 0
         self._known: dict[str, bool] = {}
+        self._told_at = 0.0
         Path(base_dir).mkdir(parents=True, exist_ok=True)
         # The webserver, the daemon and a run may all be the first; Dagster's own initialization is not safe against that.
         with (Path(base_dir) / ".event_log.lock").open("w") as lock:
@@ -92,7 +93,7 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event, and what follows from it, in one transaction."""
         with self.transaction():
-            super().store_event(event)
+            super().store_event(self._readable(event))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store many events in one transaction."""
@@ -102,12 +103,27 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
                 if event.dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION_PLANNED:
                     planned.append(event)
                 else:
-                    super().store_event(event)
+                    super().store_event(self._readable(event))
             if planned:  # nothing refers to these by their ids, so that they can be written all at once
                 connection = self._here.connection
                 connection.execute(SqlEventLogStorageTable.insert(), [self._event_to_row(e) for e in planned])
                 for event in planned:
                     self._store_asset_event(connection, event, 0)
+
+    def _readable(self, event: EventLogEntry) -> EventLogEntry:
+        """The event as the UI can show it."""
+        said = event.dagster_event
+        if said is not None and said.event_type is DagsterEventType.ASSET_MATERIALIZATION:
+            # The UI takes two of one run in the same millisecond for one.
+            self._told_at = max(event.timestamp, self._told_at + 0.001)
+            return event._replace(timestamp=self._told_at)
+        if said is not None and said.event_type is DagsterEventType.STEP_FAILURE:
+            data = said.step_failure_data
+            if data.user_failure_data is not None and data.error is not None:
+                # A failure that the project foresaw: its message says it all, and the stack would be Dagster's own.
+                told = data._replace(error=data.error._replace(message=f"{data.user_failure_data.description}\n", stack=[]))
+                return event._replace(dagster_event=said._replace(event_specific_data=told))
+        return event
 
     def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
         # This writes an asset's latest event of a type over the one before: in a transaction only the last one matters.
@@ -134,6 +150,8 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         daily = planned.check_name == DAY_CHECK and planned.partitions_subset is not None
         row = self._execution(planned.asset_key, planned.check_name, event, event_id, AssetCheckExecutionRecordStatus.PLANNED)
         days = planned.partitions_subset.get_partition_keys() if daily and planned.partitions_subset else [None]
+        if planned.check_name == DAY_CHECK and not daily:
+            return  # asked for without a day, it says again what it said of the last one
         with self.index_connection() as connection:
             connection.execute(AssetCheckExecutionsTable.insert(), [row | {"partition": day} for day in days])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from retail_lake.contract import Severity
+from retail_lake.contract import Rule, Severity
 from retail_lake.jobs.description import DayReport, RuleVerdict
 from retail_lake.orchestration.checks import CONSERVATION, conserves, verdict_name
 from retail_lake.orchestration.event_storage import BATCH_SIZE
@@ -61,10 +61,11 @@ def events_of(result: AssetResult, where: str, selected: frozenset[dg.AssetCheck
 
 def _materialization(key: dg.AssetKey, result: AssetResult, day: DayResult, where: str) -> dg.AssetMaterialization:
     metadata: dict[str, Any] = {"dagster/row_count": day.rows, "status": day.status, "files": _link(where)}
-    if day.previous_rows is not None:
-        metadata["rows_delta"] = day.rows - day.previous_rows
+    if not result.in_warehouse:
+        metadata["rows_delta"] = day.rows - (day.previous_rows or 0)
+    if counts := day.report or day.known:
+        metadata |= {"rows_in": counts.rows_in, "quarantined": counts.quarantined, "duplicates": counts.duplicates}
     if (report := day.report) is not None:
-        metadata |= {"rows_in": report.rows_in, "quarantined": report.quarantined, "duplicates": report.duplicates}
         if report.files_read:
             metadata["files_read"] = report.files_read
         if report.problems:
@@ -111,7 +112,7 @@ def _evaluations(key: dg.AssetKey, result: AssetResult) -> Iterator[dg.AssetChec
             by_rule.setdefault(verdict.rule, []).append((day, verdict))
     for rule in result.table.rules:
         if found := by_rule.get(rule.name):
-            yield _rule(key, rule.name, rule.severity, found, result.samples.get(rule.name, ()))
+            yield _rule(key, rule, found, result.samples.get(rule.name, ()))
     if conserves(result.table):
         yield _conservation(key, judged)
 
@@ -144,8 +145,7 @@ def _verdict(key: dg.AssetKey, result: AssetResult, day: DayResult) -> dg.AssetC
 
 def _rule(
     key: dg.AssetKey,
-    name: str,
-    severity: Severity,
+    rule: Rule,
     found: Sequence[tuple[DayResult, RuleVerdict]],
     sample: Sequence[Mapping[str, str | None]],
 ) -> dg.AssetCheckEvaluation:
@@ -159,18 +159,17 @@ def _rule(
     if any(v.judged is not None for _, v in found):
         metadata |= {"rows_judged": sum(v.judged or 0 for _, v in found), "rows_unexpected": unexpected}
     if sample:
-        metadata["sample"] = _table(sample[:SHOWN_ROWS])
-    if details := next((v.details for _, v in found if v.details), None):
-        metadata["details"] = details
-    first = ", ".join(str(d.day or WHOLE_DAY) for d in failed[:3])
-    said = f"fails on {len(failed)} of {len(found)} days: {first}{' …' if len(failed) > 3 else ''}" if failed else ""
+        metadata["sample"] = _table([_telling_first(rule, row) for row in sample[:SHOWN_ROWS]])
+    first = ", ".join(str(d.day) for d in failed[:3] if d.day)
+    said = f"fails on {len(failed)} of {len(found)} days: {first}{' …' if len(failed) > 3 else ''}" if first else "fails" if failed else ""
+    days = "the table" if found[0][0].day is None else "1 day" if len(found) == 1 else f"{len(found)} days"
     return dg.AssetCheckEvaluation(
         key,
-        name,
+        rule.name,
         passed=not failed,
         metadata=metadata,
-        severity=dg.AssetCheckSeverity.WARN if severity is Severity.WARNING else dg.AssetCheckSeverity.ERROR,
-        description=said or f"holds on {len(found)} days" + (f", {unexpected:,} rows tolerated" if unexpected else ""),
+        severity=dg.AssetCheckSeverity.WARN if rule.severity is Severity.WARNING else dg.AssetCheckSeverity.ERROR,
+        description=said or f"holds on {days}" + (f", {unexpected:,} rows tolerated" if unexpected else ""),
     )
 
 
@@ -183,11 +182,23 @@ def _table_of_days(found: Sequence[tuple[DayResult, RuleVerdict]]) -> dg.Metadat
                 "verdict": "holds" if verdict.success else "fails",
                 "judged": _shown(verdict.judged),
                 "unexpected": _shown(verdict.unexpected),
-                "observed": verdict.observed or "",
+                "observed": _observed(verdict),
             }
             for day, verdict in telling
         ]
     )
+
+
+def _observed(verdict: RuleVerdict) -> str:
+    if verdict.judged:
+        return f"{100 * (verdict.unexpected or 0) / verdict.judged:.3g} % unexpected"
+    return verdict.details or verdict.observed or ""
+
+
+def _telling_first(rule: Rule, row: Mapping[str, str | None]) -> dict[str, str | None]:
+    """A violating row with what the rule is about, and where the row came from, before the rest."""
+    first = [name for name in (*rule.columns, "_source_file", "_position") if name in row]
+    return {name: row[name] for name in (*first, *row)}
 
 
 def _shown(value: int | None) -> str:

@@ -17,6 +17,7 @@ from retail_lake.failure import DataFailure, TransientFailure
 from retail_lake.jobs.description import DayReport
 
 if TYPE_CHECKING:
+    from retail_lake.lake.publications import Publication
     from retail_lake.orchestration.graph import Graph
 
 BAD: Final = frozenset({"blocked", "failed", "skipped"})
@@ -31,6 +32,7 @@ class DayResult:
 
     `status` is `published`, `incomplete` (published, but a file is missing), `unchanged`, `superseded` (a newer publication is
     there), `blocked` (its audit failed), `failed` (its job failed) or `skipped` (its input is bad). `why` says it in words.
+    A day that was built has its `report`; one that was left as it is, what is `known` of it.
     """
 
     day: date | None
@@ -39,6 +41,7 @@ class DayResult:
     previous_rows: int | None = None
     report: DayReport | None = None
     why: str = ""
+    known: Publication | None = None
 
     @property
     def bad(self) -> bool:
@@ -116,7 +119,7 @@ class Flow:
             table,
             False,
             tuple(
-                DayResult(d.day, d.status, d.rows, d.previous_rows, d.report, skipped.get(d.day) or d.reason or _why(d))
+                DayResult(d.day, d.status, d.rows, d.previous_rows, d.report, skipped.get(d.day) or d.reason or _why(d), d.known)
                 for d in outcome.days
             ),
             outcome.samples,
@@ -135,8 +138,9 @@ class Flow:
                 # Whole from the good days of its inputs, unless an input has no answer at all.
                 why = f"{name} is {bad[None]}" if None in bad else f"{name} failed" if "failed" in bad.values() else ""
             elif source.day:
-                needed = sorted(d for d in self.graph.needs(table, day) if d in bad)
-                why = f"{name} of {needed[0]} is {bad[needed[0]]}" if needed else ""
+                # The day itself decides, also where a window reads more: once a bad day is repaired, the days that read it
+                # are stale and are built again.
+                why = f"{name} of {day} is {bad[day]}" if day in bad else ""
             else:
                 why = f"{name} is {bad[None]}" if None in bad else ""
             if why:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
 from retail_lake.config import Settings
 from retail_lake.contract import Landing, Layer, Table
+from retail_lake.failure import ConfigurationFailure
 
 WAREHOUSE = "warehouse"
 LANDING = "landing"
@@ -60,6 +61,19 @@ class Graph:
             inputs = {name: tuple(i for i in read_by(table) if i in tables) for name, table in tables.items()}
         return cls(settings, tables, inputs)
 
+    def bind(self) -> None:
+        """Hold each table's SQL against its contract. Raises one `ConfigurationFailure` that names all that is wrong."""
+        from retail_lake.sql.binder import bind
+
+        wrong = []
+        for table in self.tables.values():
+            try:
+                bind(table, self.tables)
+            except ConfigurationFailure as failure:
+                wrong.append(str(failure))
+        if wrong:
+            raise ConfigurationFailure("\n".join(wrong))
+
     @property
     def days(self) -> dg.DailyPartitionsDefinition:
         """One partition per day of the lake, the last one included."""
@@ -104,10 +118,6 @@ class Graph:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", category=dg.BetaWarning)  # of the argument, in this pinned version
             return dg.TimeWindowPartitionMapping(start_offset=1 - widest, allow_nonexistent_upstream_partitions=True)
-
-    def needs(self, table: Table, day: date) -> frozenset[date]:
-        """The days of its inputs that a day of the table reads."""
-        return frozenset(day - timedelta(days=back) for back in range(table.window))
 
     def ordered(self, keys: Iterable[dg.AssetKey]) -> list[tuple[Table, bool]]:
         """Selected assets in the order to build them, as (table, whether it is the warehouse's copy that is meant)."""

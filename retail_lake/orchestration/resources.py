@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from retail_lake.failure import ConfigurationFailure
+
 if TYPE_CHECKING:
     from retail_lake.config import Settings
 
@@ -40,10 +42,24 @@ def _warehouse(settings: Settings) -> Any:
     return DuckDBWarehouse(settings)
 
 
-def _engine(settings: Settings, name: str) -> Any:
-    from retail_lake.engines import engine
+def _local(settings: Settings) -> Any:
+    from retail_lake.engines.local import LocalEngine
 
-    return engine(settings, name)
+    return LocalEngine(settings)
+
+
+def _spark(settings: Settings) -> Any:
+    """The engine on the session of `dagster-pyspark`, which starts with the first job."""
+    from retail_lake.engines.spark import SparkEngine
+    from retail_lake.engines.spark_session import local_settings, prepare
+
+    prepare()
+    try:
+        from dagster_pyspark import LazyPySparkResource
+    except ImportError:
+        raise ConfigurationFailure("The spark engine needs dagster-pyspark: install retail-lake[spark].") from None
+    pyspark = LazyPySparkResource(spark_config=local_settings())
+    return SparkEngine(settings, lambda: pyspark.spark_session)
 
 
 def default_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
@@ -51,8 +67,8 @@ def default_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     opens: dict[str, Callable[[], Any]] = {
         "lake": lambda: _lake(settings),
         "warehouse": lambda: _warehouse(settings),
-        "local": lambda: _engine(settings, "local"),
-        "spark": lambda: _engine(settings, "spark"),
+        "local": lambda: _local(settings),
+        "spark": lambda: _spark(settings),
     }
     return {name: resource(opens[name]) for name in opens}
 

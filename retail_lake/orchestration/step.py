@@ -16,14 +16,16 @@ from pydantic import Field
 
 from retail_lake.contract import Table
 from retail_lake.failure import ConfigurationFailure, TransientFailure
-from retail_lake.orchestration.events import emit, events_of
+from retail_lake.orchestration.events import emit, events_of, key_of
 from retail_lake.orchestration.flow import AssetResult, Flow
 from retail_lake.orchestration.graph import Graph
+from retail_lake.orchestration.standing import standing
 
 Materialize = Callable[..., Any]
 """The shape of `retail_lake.materialize.materialize`."""
 
 
+BUILD_DAYS: Final = "build_days"
 ENGINES: Final = ("local", "spark")
 Progress = Callable[[str], None]
 _WATCHER: ContextVar[tuple[Progress | None, list[AssetResult]] | None] = ContextVar("watcher", default=None)
@@ -64,6 +66,11 @@ def run_step(
     progress, results = _WATCHER.get() or (None, [])
     days = requested_days(context)
     selection = graph.ordered(context.selected_asset_keys)
+    selected = frozenset(context.selected_asset_check_keys)
+    if not selection:
+        context.log.info("Checks are judged while their table is built; with `force` it is built, and judged, again.")
+        emit(context, standing(context.instance, sorted(selected)))
+        return
     if config.engine and config.engine not in ENGINES:
         raise dg.Failure(
             f"There is no engine {config.engine!r}: give one of {', '.join(ENGINES)}, or nothing.", allow_retries=False
@@ -88,22 +95,32 @@ def run_step(
         return resources.warehouse.it.load(table, days, resources.lake.it, run_id=run_id)
 
     flow = Flow(graph, days, build, load, results)
-    selected = frozenset(context.selected_asset_check_keys)
     for table, in_warehouse in selection:
         try:
             result = flow.run(table, in_warehouse)
         except ConfigurationFailure as error:
             raise dg.Failure(f"{table.full_name}: {error}", allow_retries=False) from None
         where = str(settings.warehouse_path) if in_warehouse else f"{settings.lake_uri}/{table.layer}/{table.name}"
-        emit(context, events_of(result, where, selected))
+        events = list(events_of(result, where, selected))
+        told = {e.asset_check_key for e in events if isinstance(e, dg.AssetCheckEvaluation)}
+        untold = [k for k in selected if k.asset_key == key_of(result) and k not in told]
+        # What could not be judged has no verdict; what had no need to be keeps the one it had.
+        emit(context, [*events, *(standing(context.instance, untold) if result.error is None else ())])
     if summary := flow.summary():
         errors = [r.error for r in flow.results if r.error]
         blocked = any(d.status == "blocked" for r in flow.results for d in r.days)
         retry = bool(errors) and not blocked and all(isinstance(e, TransientFailure) for e in errors)
         raise dg.Failure(
-            f"Some days were not published; readers see what was there before. Every other day is done.\n{summary}",
+            f"Some days were not published; readers see what was there before. Every other day is done.\n{summary}{_hint(context)}",
             allow_retries=retry,
         )
+
+
+def _hint(context: dg.AssetExecutionContext) -> str:
+    """Dagster cuts a backfill of assets into several runs where dimensions come in, and stops after one that failed."""
+    if "dagster/backfill" not in context.run.tags or context.job_name == BUILD_DAYS:
+        return ""
+    return f"\nThis backfill ends here. The job `{BUILD_DAYS}` takes the good days through every table."
 
 
 def requested_days(context: dg.AssetExecutionContext) -> list[date]:

@@ -114,7 +114,8 @@ def _connection() -> duckdb.DuckDBPyConnection:
         if name in _MACROS:
             connection.execute(f"CREATE TEMP MACRO {name}{', '.join(f'(x {type_}) AS x' for type_ in types)}")
         else:
-            connection.create_function(name, lambda x: x, list(types), types[0])
+            # Nothing is called: with effects it is not tried out on constants either, which would take pandas.
+            connection.create_function(name, lambda x: x, list(types), types[0], side_effects=True)
     return connection
 
 

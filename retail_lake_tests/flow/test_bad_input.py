@@ -15,7 +15,6 @@ from retail_lake_tests.flow.pilot import FIRST, MakePilot, day_of, days, statuse
 
 DAY = date(2017, 1, 3)
 TILL = f"tills/till_lines/{DAY}/till-lines_g2_20170103_v1.csv"
-TILL_FIELDS = "store_id,basket_id,household_id,product_id,quantity,sales_value,retail_disc,coupon_disc,coupon_match_disc,sold_at"
 PAGE = "marketing_api/campaign_calendar/2017-01-02/calendar_20170102_page-001_v1.json"
 EVENTS = f"events/redemptions/{DAY}/redemptions_20170103_v1.jsonl"
 HOUSEHOLDS = f"crm/households/{DAY}/households_20170103_v1.parquet"
@@ -37,6 +36,11 @@ def _lines(data: bytes, change: Callable[[str], str]) -> bytes:
     return "\n".join([*(change(line) for line in body), trailer, ""]).encode()
 
 
+def _without_a_line(data: bytes) -> bytes:
+    lines = data.splitlines(keepends=True)
+    return b"".join(lines[:5] + lines[6:])
+
+
 def _without_a_column(data: bytes) -> bytes:
     import pyarrow as pa
 
@@ -48,37 +52,33 @@ def _without_a_column(data: bytes) -> bytes:
 AGAIN = "Deliver it again"
 CASES = {
     "truncated": Bad("till_lines", TILL, lambda b: b[: len(b) // 2], "file_is_complete", ("#lines=", AGAIN)),
-    "lines lost": Bad(
-        "till_lines",
-        TILL,
-        lambda b: b.replace(b.splitlines(keepends=True)[5], b""),
-        "file_is_complete",
-        ("the last line says", AGAIN),
-    ),
+    "a line lost": Bad("till_lines", TILL, _without_a_line, "file_is_complete", ("the last line says", AGAIN)),
     "empty": Bad("till_lines", TILL, lambda b: b"", "file_is_not_empty", ("no bytes", "deliver it again")),
     "a column missing": Bad(
         "till_lines",
         TILL,
-        lambda b: _lines(b, lambda x: x.rpartition(",")[0]),
+        lambda b: _lines(b, lambda line: line.rpartition(",")[0]),
         "file_header_matches",
-        ("misses 'sold_at'", AGAIN, TILL_FIELDS.replace(",", ", ")),
+        ("misses 'sold_at'", AGAIN, "store_id, basket_id, household_id, product_id, quantity"),
     ),
     "a column more": Bad(
-        "till_lines", TILL, lambda b: _lines(b, lambda x: f"{x},till_id"), "file_header_matches", ("has extra 'till_id'", AGAIN)
+        "till_lines",
+        TILL,
+        lambda b: _lines(b, lambda line: f"{line},till_id"),
+        "file_header_matches",
+        ("has extra 'till_id'", AGAIN),
     ),
     "missing": Bad("till_lines", TILL, None, "file_has_arrived", ("g2_20170103 has not arrived", "Ask tills to deliver it")),
     "UTF-16": Bad("till_lines", TILL, lambda b: b.decode().encode("utf-16"), "file_is_decodable", ("UTF-8", AGAIN)),
     "Latin-1": Bad("till_lines", TILL, lambda b: b.replace(b"\n", b"\n\xe9", 3), "file_is_decodable", ("line 2", "0xe9", AGAIN)),
-    "a quote left open": Bad("till_lines", TILL, lambda b: b.replace(b"\n", b'\n"', 1), "file_is_parseable", ("quote",)),
+    "a quote left open": Bad(
+        "till_lines", TILL, lambda b: b',"'.join(b.rsplit(b",", 1)), "file_is_parseable", ("quote", "Close it and deliver")
+    ),
     "JSON in another encoding": Bad("redemptions", EVENTS, lambda b: b"\xff\xfe" + b, "file_is_decodable", ("UTF-8", AGAIN)),
-    "no events file": Bad(
-        "redemptions", EVENTS, None, "file_has_arrived", ("redemptions_20170103 has not arrived", "Ask events")
-    ),
-    "a page cut off": Bad("campaign_calendar", PAGE, lambda b: b[: len(b) // 2], "file_is_complete", (AGAIN,)),
-    "a Parquet file without its footer": Bad("crm_households", HOUSEHOLDS, lambda b: b[:-20], "file_is_complete", (AGAIN,)),
-    "a Parquet file without a column": Bad(
-        "crm_households", HOUSEHOLDS, _without_a_column, "file_header_matches", ("'income'", AGAIN)
-    ),
+    "no events": Bad("redemptions", EVENTS, None, "file_has_arrived", ("redemptions_20170103 has not arrived", "Ask events")),
+    "a page cut off": Bad("campaign_calendar", PAGE, lambda b: b[: len(b) // 2], "file_is_complete", ("Fetch the page again",)),
+    "Parquet without its footer": Bad("crm_households", HOUSEHOLDS, lambda b: b[:-20], "file_is_complete", (AGAIN,)),
+    "Parquet without a column": Bad("crm_households", HOUSEHOLDS, _without_a_column, "file_header_matches", ("'income'", AGAIN)),
 }
 
 

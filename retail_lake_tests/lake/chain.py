@@ -41,17 +41,29 @@ def build(lake: Lake, days: Sequence[date], tables: Sequence[str] = CHAIN, run_i
 
 def contents(lake: Lake, tables: Sequence[str] = CHAIN) -> dict[str, list[tuple[Any, ...]]]:
     """What readers see of tables and their quarantines, but for who put it there: the rows in one order."""
-    seen = {}
+    seen: dict[str, list[tuple[Any, ...]]] = {}
     for name in [*tables, *(quarantine_name(TABLES[t]) for t in tables)]:
-        stored = lake.stored(name)
-        rows = stored.scan().to_arrow().drop_columns(["job_id", "run_id"] if name.startswith("quarantine") else []) if stored else None
-        seen[name] = sorted((tuple(r.values()) for r in rows.to_pylist()), key=repr) if rows else []
+        seen[name] = []
+        if (stored := lake.stored(name)) is not None:
+            fields = [f.name for f in stored.schema().fields if f.name not in ("job_id", "run_id")]
+            columns = stored.scan().to_arrow().select(fields).columns
+            seen[name] = sorted(zip(*(column.to_pylist() for column in columns), strict=True), key=repr)
     return seen
 
 
 def records(lake: Lake) -> dict[tuple[str, date | None], tuple[Any, ...]]:
     """What is recorded of every table and day, but for run, snapshots and times."""
     return {
-        (p.table, p.day): (p.status, p.fingerprint, p.rows_in, p.rows, p.quarantined, p.duplicates, p.files, p.touched_days, p.changes)
+        (p.table, p.day): (
+            p.status,
+            p.fingerprint,
+            p.rows_in,
+            p.rows,
+            p.quarantined,
+            p.duplicates,
+            p.files,
+            p.touched_days,
+            p.changes,
+        )
         for p in lake.publications()
     }

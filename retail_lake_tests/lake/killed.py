@@ -24,7 +24,6 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "with the rows ready to commit": (publish, "_assert_staged", True),
     "before the record": (lake_module.Lake, "record", False),
     "while recording": (publications, "to_arrow", True),
-    "after the record": (lake_module.Lake, "record", True),
 }
 
 

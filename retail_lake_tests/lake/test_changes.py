@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_steps_show_each_day_what_it_saw_last(changes: list[tuple[date, date] | 
             seen |= {d: fingerprint for d in days if change[0] <= d <= change[1]}
         published = _publication(fingerprint, steps)
         assert {d: published.seen_on(d) for d in days} == seen
-        assert len(steps) <= 2 * number + 1 and all(a[1] != b[1] and a[0] < b[0] for a, b in zip(steps, steps[1:], strict=False))
+        assert len(steps) <= 2 * number + 1 and all(a[1] != b[1] and a[0] < b[0] for a, b in pairwise(steps))
 
 
 ALWAYS, NEVER = datetime(1900, 1, 1), datetime(9999, 12, 31)
@@ -100,7 +101,8 @@ def _versions(logs: dict[int, dict[date, str]]) -> list[dict[str, Any]]:
 
 def _seen(rows: Sequence[dict[str, Any]], thing: int, moment: datetime) -> tuple[int, str] | None:
     """What a fact of that moment shows of the thing."""
-    return next(((r["thing_key"], r["colour"]) for r in rows if r["thing"] == thing and r["valid_from"] <= moment < r["valid_to"]), None)
+    valid = (r for r in rows if r["thing"] == thing and r["valid_from"] <= moment < r["valid_to"])
+    return next(((r["thing_key"], r["colour"]) for r in valid), None)
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,8 @@ def test_publishers_of_other_days_and_tables_lose_nothing(by_hand: None, tmp_pat
     _meanwhile(monkeypatch, publications, "to_arrow", lambda: publish(third, *staged(third, DIM, {None: items(None, 5)})))
     publish(lake, *staged(lake, SHELF, {DAY1: items(DAY1, 4)}, sequence=2))
     assert visible(lake, SHELF) == {DAY1: [4], DAY2: [2]} and visible(lake, DIM) == {None: [5]}
-    assert {(p.table, p.day) for p in lake.publications()} == {(SHELF.full_name, DAY1), (SHELF.full_name, DAY2), (DIM.full_name, None)}
+    shelf = SHELF.full_name
+    assert {(p.table, p.day) for p in lake.publications()} == {(shelf, DAY1), (shelf, DAY2), (DIM.full_name, None)}
     assert lake.publications() == open_lake(tmp_path).publications()
 
 

@@ -31,7 +31,7 @@ _JOB = st.dictionaries(st.sampled_from(DAYS), _DAY, min_size=1, max_size=3)
 
 
 @given(jobs=st.lists(_JOB, min_size=1, max_size=5), again=st.data())
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_sequence_of_publishes_leaves_what_the_model_says(by_hand: None, jobs: list[dict[date, Any]], again: Any) -> None:
     rows: dict[date, list[int]] = {}
     refused: dict[date, int] = {}
@@ -87,7 +87,7 @@ def test_a_dimension_is_replaced_whole_and_an_equal_one_keeps_its_snapshot(by_ha
 
 
 @pytest.mark.parametrize("first_is_recorded", [True, False], ids=["recorded", "killed before the record"])
-def test_results_of_older_inputs_are_not_published_over_newer_ones(by_hand: None, tmp_path: Path, first_is_recorded: bool) -> None:
+def test_older_inputs_are_not_published_over_newer_ones(by_hand: None, tmp_path: Path, first_is_recorded: bool) -> None:
     lake, other = open_lake(tmp_path), open_lake(tmp_path)
     older = staged(other, SHELF, {DAY1: items(DAY1, 1), DAY2: items(DAY2, 1)}, sequence=1, refused={DAY1: 1, DAY2: 1})
     newer = staged(lake, SHELF, {DAY2: items(DAY2, 2), DAY3: items(DAY3, 2)}, sequence=2, refused={DAY2: 2})

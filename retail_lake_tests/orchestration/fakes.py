@@ -48,7 +48,7 @@ def _silver(name: str) -> Table:
         "id",
         "day",
         rules=rules,
-        sql=f"SELECT * FROM bronze.{name}",
+        sql=f"SELECT id, _day AS day, CAST(id AS STRING) AS card, _source_file, _position, _day FROM bronze.{name}",
     )
 
 
@@ -72,9 +72,9 @@ TABLES = {
         _bronze("people"),
         _silver("lines"),
         _silver("people"),
-        _gold("dim_person", "SELECT 1"),
-        _gold("fact", "SELECT 1", day="day"),
-        _gold("mart", "SELECT 1", day="day", window=2),
+        _gold("dim_person", "SELECT id, day FROM silver.people UNION ALL SELECT id, day FROM silver.lines"),
+        _gold("fact", "SELECT l.id, l.day FROM silver.lines AS l LEFT JOIN gold.dim_person AS p ON p.id = l.id", day="day"),
+        _gold("mart", "SELECT id, day FROM gold.fact", day="day", window=2),
     )
 }
 

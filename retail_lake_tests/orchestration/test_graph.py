@@ -16,7 +16,7 @@ from retail_lake.orchestration import build_definitions
 from retail_lake_tests.orchestration.graph_text import SNAPSHOT, graph_text
 
 IMPORT_SECONDS = 3.0
-HEAVY = ("great_expectations", "pyspark", "pandas", "pyarrow", "duckdb", "pyiceberg")
+HEAVY = ("great_expectations", "pyspark", "pandas", "pyarrow", "pyiceberg")
 LOAD = """
 import json, sys, time
 import retail_lake.definitions
