@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class SparkEngine:
-    """See `Engine`. `session` gives the Spark session. Raises `ConfigurationFailure` at the first job when PySpark or Java is missing."""
+    """See `Engine`. `session` gives the Spark session.
+
+    Raises `ConfigurationFailure` at the first job when PySpark or Java is missing.
+    """
 
     name = "spark"
 

@@ -5,22 +5,13 @@ from __future__ import annotations
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from retail_lake.failure import TransientFailure
 
 T = TypeVar("T")
 ATTEMPTS = 8
-
-
-@contextmanager
-def nothing_to_delete() -> Iterator[None]:
-    """Without pyiceberg's warning about a delete that finds nothing: of a new day, that is as it should be."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Delete operation did not match any records")
-        yield
 
 
 def retried(attempt: Callable[[], T], what: str) -> T:
@@ -33,7 +24,9 @@ def retried(attempt: Callable[[], T], what: str) -> T:
 
     for number in range(ATTEMPTS):
         try:
-            with nothing_to_delete():
+            with warnings.catch_warnings():
+                # Of a new day there is nothing to delete, and that is as it should be.
+                warnings.filterwarnings("ignore", message="Delete operation did not match any records")
                 return attempt()
         except (CommitFailedException, ValidationException, OperationalError) as error:
             if number == ATTEMPTS - 1:

@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 from retail_lake.contract import Column
-from retail_lake.lake.commit import nothing_to_delete
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -157,6 +156,5 @@ def write(
     merged = {p.day: p for p in known}
     merged |= {p.day: p for p in new if p.day not in merged or not newer(merged[p.day].input_sequences, p.input_sequences)}
     rows = sorted(merged.values(), key=lambda p: p.day or date.min)
-    with nothing_to_delete():
-        stored.overwrite(to_arrow(rows), overwrite_filter=EqualTo("table", table))
+    stored.overwrite(to_arrow(rows), overwrite_filter=EqualTo("table", table))
     return merged

@@ -17,7 +17,7 @@ from retail_lake.contract import Table
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.changes import EVERY_DAY
 from retail_lake.jobs.description import DayReport, JobDescription, JobReport, StagedFile
-from retail_lake.lake.commit import nothing_to_delete, retried
+from retail_lake.lake.commit import retried
 from retail_lake.lake.lake import Lake, quarantine_name
 from retail_lake.lake.maintenance import expire_snapshots
 from retail_lake.lake.publications import Publication, newer
@@ -127,8 +127,7 @@ def _withdraw_quarantine(lake: Lake, table: Table, job: JobDescription, days: se
 
     stored = lake.ensure_quarantine(table)
     ours = And(_among("_day", sorted(d for d in days if d)), EqualTo("job_id", job.job_id))
-    with nothing_to_delete():
-        retried(lambda: stored.refresh().delete(ours), f"withdrawing quarantine of {table.full_name}")
+    retried(lambda: stored.refresh().delete(ours), f"withdrawing quarantine of {table.full_name}")
 
 
 def _replace(
@@ -162,8 +161,7 @@ def _replace(
         put = [f for f in files if f.day in todo]
         with fresh.transaction() as transaction:
             # Also where there is nothing to delete: it is the delete that conflicts with another publisher of the day.
-            with nothing_to_delete():
-                transaction.delete(_among(column, todo), snapshot_properties=said)
+            transaction.delete(_among(column, todo), snapshot_properties=said)
             if put:
                 _add(transaction, name, put, said)
                 _assert_staged(transaction, name, column, put)

@@ -87,8 +87,10 @@ def _spec(graph: Graph, table: Table, lineage: Mapping[str, list[tuple[str, str]
     if table.sql:
         metadata["sql"] = dg.MetadataValue.md(f"```sql\n{table.sql}\n```")
     if (file := TABLES / str(table.layer) / f"{table.name}.py").is_file():
-        here = dg.LocalFileCodeReference(str(file), 1, f"tables/{table.layer}/{file.name}")
-        metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue([here])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category=dg.BetaWarning)  # of references to code, in this pinned version
+            here = dg.LocalFileCodeReference(file_path=str(file), line_number=1, label=f"tables/{table.layer}/{file.name}")
+            metadata["dagster/code_references"] = dg.CodeReferencesMetadataValue(code_references=[here])
     if lineage:
         metadata["dagster/column_lineage"] = column_lineage(graph, lineage)
     return dg.AssetSpec(

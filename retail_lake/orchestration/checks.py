@@ -83,7 +83,9 @@ def check_specs(graph: Graph, table: Table) -> Iterator[dg.AssetCheckSpec]:
     """The checks of a lake table."""
     key = table_key(table)
     for rule in table.rules:
-        yield dg.AssetCheckSpec(rule.name, asset=key, description=describe_rule(table, rule), metadata={"severity": str(rule.severity)})
+        yield dg.AssetCheckSpec(
+            rule.name, asset=key, description=describe_rule(table, rule), metadata={"severity": str(rule.severity)}
+        )
     if conserves(table):
         yield dg.AssetCheckSpec(CONSERVATION, asset=key, description=_CONSERVATION_SAYS)
     yield _verdict(graph, table, key)
