@@ -161,13 +161,9 @@ def _rule(
     if sample:
         metadata["sample"] = _table([_telling_first(rule, row) for row in sample[:SHOWN_ROWS]])
     first = ", ".join(str(d.day) for d in failed[:3] if d.day)
-    said = (
-        f"fails on {len(failed)} of {len(found)} days: {first}{' …' if len(failed) > 3 else ''}"
-        if first
-        else "fails"
-        if failed
-        else ""
-    )
+    said = "fails" if failed else ""
+    if first:
+        said = f"fails on {len(failed)} of {len(found)} days: {first}{' …' if len(failed) > 3 else ''}"
     days = "the table" if found[0][0].day is None else "1 day" if len(found) == 1 else f"{len(found)} days"
     return dg.AssetCheckEvaluation(
         key,

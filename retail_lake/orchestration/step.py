@@ -110,10 +110,8 @@ def run_step(
         errors = [r.error for r in flow.results if r.error]
         blocked = any(d.status == "blocked" for r in flow.results for d in r.days)
         retry = bool(errors) and not blocked and all(isinstance(e, TransientFailure) for e in errors)
-        raise dg.Failure(
-            f"Some days were not published; readers see what was there before. Every other day is done.\n{summary}{_hint(context)}",
-            allow_retries=retry,
-        )
+        said = "Some days were not published; readers see what was there before. Every other day is done."
+        raise dg.Failure(f"{said}\n{summary}{_hint(context)}", allow_retries=retry)
 
 
 def _hint(context: dg.AssetExecutionContext) -> str:

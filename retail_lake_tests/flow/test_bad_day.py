@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -25,12 +26,12 @@ def garbage(key: str, pilot: Pilot) -> str:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, served: object) -> tuple[Pilot, list[Outcomes], list[pd.DataFrame]]:
+def story(tmp_path_factory: pytest.TempPathFactory, served: Path) -> tuple[Pilot, list[Outcomes], list[pd.DataFrame]]:
     """Three days the second of which comes as garbage, is put right, and is spoiled again: the lake, each run and its sales.
 
     Before the last run, a line of the third day is taken back as well, so that a good day stands beside the bad one.
     """
-    pilot = Pilot(tmp_path_factory.mktemp("story"), served)  # type: ignore[arg-type]
+    pilot = Pilot(tmp_path_factory.mktemp("story"), served)
     pilot.deliver(LAST, but=("tills/promotions", "erp/products"))
     originals = {group: pilot.landed(f"tills/till_lines/*/till-lines_g{group}_{BAD:%Y%m%d}_v*.csv")[-1] for group in (1, 2, 3, 4)}
     sound = {group: (pilot.landing / key).read_bytes() for group, key in originals.items()}

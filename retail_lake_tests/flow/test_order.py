@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from retail_lake.materialize import materialize
 from retail_lake.tables import TABLES, inputs
+from retail_lake_tests.flow import truth
 from retail_lake_tests.flow.pilot import FIRST, LAST, MakePilot, Outcomes, Pilot, days, differences, statuses
 
 SHUFFLED = (3, 1, 4, 2)
@@ -15,9 +18,9 @@ LINE = [("basket_id", "ascending"), ("product_id", "ascending")]
 
 
 @pytest.fixture(scope="module")
-def piecemeal(tmp_path_factory: pytest.TempPathFactory, served: object) -> tuple[Pilot, list[Outcomes]]:
+def piecemeal(tmp_path_factory: pytest.TempPathFactory, served: Path) -> tuple[Pilot, list[Outcomes]]:
     """A lake of the same days that got four of them one by one, out of order, and the rest two days later."""
-    pilot = Pilot(tmp_path_factory.mktemp("piecemeal"), served)  # type: ignore[arg-type]
+    pilot = Pilot(tmp_path_factory.mktemp("piecemeal"), served)
     pilot.deliver(date(2017, 1, 4))
     steps = [pilot.build([date(2017, 1, day)]) for day in SHUFFLED]
     pilot.deliver(LAST)
@@ -70,6 +73,23 @@ def test_a_second_run_changes_nothing(piecemeal: tuple[Pilot, list[Outcomes]]) -
     assert {status for outcome in again.values() for status in statuses(outcome).values()} == {"unchanged"}
     assert all(not outcome.job_ids for outcome in again.values())
     assert pilot.snapshots() == before
+
+
+def test_baskets_that_come_late_rebuild_their_day(new_pilot: MakePilot) -> None:
+    """Nothing else changes here: neither the files of those days nor what is known of the stores."""
+    pilot = new_pilot()
+    pilot.deliver(FIRST, "crm/stores")
+    pilot.deliver(date(2017, 1, 3), "tills/till_lines")
+    names = ("bronze.till_lines", "bronze.crm_stores", "silver.stores", "silver.sales")
+    pilot.build(days(6), *names)
+    pd.testing.assert_frame_equal(truth.in_lake(pilot.frame("silver.sales")), truth.sold(date(2017, 1, 3)))
+    pilot.deliver(LAST, "tills/till_lines")
+    outcome = pilot.build(days(6), *names)
+    assert set(statuses(outcome["silver.stores"]).values()) == {"unchanged"}
+    for day in days(3):
+        assert statuses(outcome["bronze.till_lines"])[day] == "unchanged"
+        assert statuses(outcome["silver.sales"])[day] == "published"
+    pd.testing.assert_frame_equal(truth.in_lake(pilot.frame("silver.sales")), truth.sold(LAST))
 
 
 def test_a_change_that_comes_late_rebuilds_the_facts_it_concerns(new_pilot: MakePilot) -> None:

@@ -23,7 +23,7 @@ from retail_lake_tests.flow.pilot import Pilot
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# The first with the full loads and a week of promotions, one with a late redemption, one with a rejected file; not in a row.
+# The first with the full loads and a week of promotions, one with a redemption, one with a rejected file; not in a row.
 DAYS = [date(2017, 1, 1), date(2017, 1, 3), date(2017, 1, 6)]
 
 

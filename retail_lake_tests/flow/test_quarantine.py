@@ -178,7 +178,7 @@ def test_a_changed_rule_empties_quarantine(new_pilot: MakePilot, monkeypatch: py
     rows = pilot.rows("silver.households").num_rows
     table = TABLES["silver.households"]
     own = table.columns[: -len(SOURCE_COLUMNS)]
-    monkeypatch.setitem(TABLES, table.full_name, replace(table, columns=own, rules=()))  # type: ignore[index]
+    monkeypatch.setitem(TABLES, table.full_name, replace(table, columns=own, rules=()))
     after = pilot.build([FIRST], *names)
     assert statuses(after["bronze.crm_households"]) == {FIRST: "unchanged"}
     assert statuses(after["silver.households"]) == {FIRST: "published"}

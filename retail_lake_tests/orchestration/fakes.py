@@ -87,6 +87,7 @@ class DayOutcome:
     previous_rows: int | None
     rows: int
     reason: str = ""
+    known: None = None
 
 
 @dataclass(frozen=True)
