@@ -17,6 +17,7 @@ from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import DataFile, PinnedInput
 from retail_lake.lake import publications as ledger
 from retail_lake.lake.commit import retried
+from retail_lake.lake.expiry import expire_snapshots
 from retail_lake.lake.schema import check_compatible, evolve, iceberg_schema, partition_spec
 from retail_lake.tables import TABLES
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 PUBLICATIONS = "ops.publications"
 
-# Commits stay cheap while few snapshots and metadata files are kept; `maintenance.py` expires the snapshots.
+# Commits stay cheap while few snapshots and metadata files are kept; `expiry.py` forgets old snapshots.
 TABLE_PROPERTIES = {
     "format-version": "2",
     "write.metadata.delete-after-commit.enabled": "true",
@@ -205,7 +206,6 @@ class Lake:
 
         Raises `TransientFailure` when conflicts do not end.
         """
-        from retail_lake.lake.maintenance import expire_snapshots
 
         if not new:
             return

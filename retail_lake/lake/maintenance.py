@@ -1,6 +1,6 @@
-"""Keeping commits cheap and storage clean: snapshots expire as publishing goes along, orphans are removed when asked.
+"""Keeping storage clean: files that were staged and never published, or replaced and forgotten, are removed when asked.
 
-Belongs here: what may be forgotten, and when. Does not: what is visible (`publish.py`).
+Belongs here: what may be deleted, and when. Does not: what is visible (`publish.py`) or forgotten (`expiry.py`).
 """
 
 from __future__ import annotations
@@ -13,34 +13,7 @@ from retail_lake.lake.lake import Lake, quarantine_name
 from retail_lake.storage import delete_files, list_files
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Table as IcebergTable
-
-KEEP = timedelta(days=30)
-BATCH = 30
-
-
-def expire_snapshots(stored: IcebergTable, now: datetime | None = None, keep: timedelta = KEEP) -> int:
-    """Expire snapshots older than `keep`, a batch at a time so that most commits pay nothing; returns how many went.
-
-    A job pins its snapshots for hours at most, so that a pinned snapshot is always among those kept. Another writer in the
-    way is no matter: the next publish expires what this one did not.
-    """
-    from pyiceberg.exceptions import CommitFailedException, ValidationException
-
-    limit = (now or datetime.now(UTC)) - keep
-    current = stored.current_snapshot()
-    old = [
-        s.snapshot_id
-        for s in stored.snapshots()
-        if s.timestamp_ms < limit.timestamp() * 1000 and (current is None or s.snapshot_id != current.snapshot_id)
-    ]
-    if len(old) < BATCH:
-        return 0
-    try:
-        stored.maintenance.expire_snapshots().by_ids(old).commit()
-    except (CommitFailedException, ValidationException):
-        return 0
-    return len(old)
+    pass
 
 
 def remove_orphans(lake: Lake, table: Table, older_than: timedelta, now: datetime | None = None) -> list[str]:

@@ -18,8 +18,8 @@ from retail_lake.failure import DataFailure
 from retail_lake.jobs.changes import EVERY_DAY
 from retail_lake.jobs.description import DayReport, JobDescription, JobReport, StagedFile
 from retail_lake.lake.commit import retried
+from retail_lake.lake.expiry import expire_snapshots
 from retail_lake.lake.lake import Lake, quarantine_name
-from retail_lake.lake.maintenance import expire_snapshots
 from retail_lake.lake.publications import Publication, newer
 from retail_lake.tables import TABLES
 

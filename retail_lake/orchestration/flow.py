@@ -82,6 +82,7 @@ class Flow:
     load: Callable[[Table, Sequence[date] | None], Any]
     results: list[AssetResult] = field(default_factory=list)
     _bad: dict[str, dict[date | None, str]] = field(default_factory=dict)
+    _after: set[tuple[str, date | None]] = field(default_factory=set)
 
     def run(self, table: Table, in_warehouse: bool) -> AssetResult:
         """Bring one table up to date. A failure of its data or of what it depends on is a result; others are raised."""
@@ -99,6 +100,7 @@ class Flow:
             table, in_warehouse, tuple(sorted((*result.days, *more), key=lambda d: d.day or date.min)), result.samples,
             result.snapshot_id, result.engine, time.monotonic() - started, result.error,
         )  # fmt: skip
+        self._after |= {(result.name, day) for day in skipped}
         self._bad[result.name] = {d.day: d.status for d in result.days if d.bad}
         self.results.append(result)
         return result
@@ -148,14 +150,21 @@ class Flow:
         return ""
 
     def summary(self) -> str:
-        """The bad days by table, in words; empty if there are none."""
+        """The bad days by table, in words, and then the tables that only follow; empty if there are none."""
         lines = []
+        following: dict[tuple[DayResult, ...], list[str]] = {}
         for result in self.results:
             by_why: dict[str, list[DayResult]] = {}
+            after = []
             for day in result.days:
-                if day.bad:
+                if day.bad and (result.name, day.day) in self._after:
+                    after.append(DayResult(day.day, day.status))
+                elif day.bad:
                     by_why.setdefault(f"{day.status}: {day.why}" if day.why else day.status, []).append(day)
             lines += [f"  {result.name}{_days(found)} {why}" for why, found in by_why.items()]
+            if after:
+                following.setdefault(tuple(after), []).append(result.name)
+        lines += [f"  skipped, because they read that{_days(days)} {', '.join(names)}" for days, names in following.items()]
         return "\n".join(lines)
 
 

@@ -1,0 +1,36 @@
+"""Keeping commits cheap: old snapshots are forgotten as publishing goes along."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Table as IcebergTable
+
+KEEP = timedelta(days=30)
+BATCH = 30
+
+
+def expire_snapshots(stored: IcebergTable, now: datetime | None = None, keep: timedelta = KEEP) -> int:
+    """Expire snapshots older than `keep`, a batch at a time so that most commits pay nothing; returns how many went.
+
+    A job pins its snapshots for hours at most, so that a pinned snapshot is always among those kept. Another writer in the
+    way is no matter: the next publish expires what this one did not.
+    """
+    from pyiceberg.exceptions import CommitFailedException, ValidationException
+
+    limit = (now or datetime.now(UTC)) - keep
+    current = stored.current_snapshot()
+    old = [
+        s.snapshot_id
+        for s in stored.snapshots()
+        if s.timestamp_ms < limit.timestamp() * 1000 and (current is None or s.snapshot_id != current.snapshot_id)
+    ]
+    if len(old) < BATCH:
+        return 0
+    try:
+        stored.maintenance.expire_snapshots().by_ids(old).commit()
+    except (CommitFailedException, ValidationException):
+        return 0
+    return len(old)
