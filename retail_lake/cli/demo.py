@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 import click
 
 from retail_lake.cli.common import DAY
+from retail_lake.contract import Layer
 
 if TYPE_CHECKING:
     from retail_lake.config import Settings
+    from retail_lake.lake.lake import Lake
 
 
 @click.command(name="demo", short_help="Serve a grocer's days and build everything from them.")
@@ -59,14 +61,7 @@ def command(start: date, days: int, engine: str | None) -> None:
         from retail_lake.orchestration.run import materialize_range
 
         runs = []
-        if start > current.first_day:
-            # Master data is a history: its days before the window are part of what the window sees.
-            before = start - timedelta(days=1)
-            runs.append(
-                materialize_range(masters(), current.first_day, before, settings=current, engine=engine or "", progress=tell)
-            )
-        runs.append(materialize_range(None, start, last, settings=current, engine=engine or "", progress=tell))
-        for tables, first, until in late(current, start):
+        for tables, first, until in unfinished(current, start, last):
             runs.append(materialize_range(tables, first, until, settings=current, engine=engine or "", progress=tell))
     show_summary(console(), current, served, runs, time.monotonic() - started)
     if not all(run.success for run in runs):
@@ -107,7 +102,6 @@ def widen(current: Settings, first: date, last: date) -> Settings:
 
 def masters() -> list[str]:
     """Tables by day that need nothing which has to arrive every day: the history of what tills and events refer to."""
-    from retail_lake.contract import Layer
     from retail_lake.tables import TABLES, inputs
 
     found: list[str] = []
@@ -118,30 +112,63 @@ def masters() -> list[str]:
     return found
 
 
-def late(current: Settings, start: date) -> Iterator[tuple[list[str], date, date]]:
-    """Days before the window that late rows claim: the tables that can be built of them, and ranges without gaps.
+Ranges = Iterator[tuple[list[str] | None, date, date]]
 
-    A window that begins in the middle of the year brings the stragglers of the days before it, and nothing is lost.
+
+def unfinished(current: Settings, start: date, last: date) -> Ranges:
+    """The tables (None: all) and days to build, in order, each judged when its turn comes: nothing that is as it should be.
+
+    Before the window come the master data's days, which are a history; after it the days before the window that late rows
+    claim, so that nothing of a window that begins in the middle of the year is lost.
     """
-    from retail_lake.contract import Layer
     from retail_lake.lake.lake import Lake
+    from retail_lake.lake.plan import survey
+    from retail_lake.tables import TABLES
+    from retail_lake.warehouse.duckdb import DuckDBWarehouse
+
+    lake = Lake(current)
+    before = days_from(current.first_day, start - timedelta(days=1))
+    window = days_from(start, last)
+    if early := {d for name in masters() for d in survey(lake, TABLES[name], before).todo if d}:
+        yield masters(), min(early), start - timedelta(days=1)
+    known = lake.publications_by_day()
+    waits = any(n not in known or (s := survey(lake, t, window)).todo or s.waiting for n, t in TABLES.items())
+    if waits or any(DuckDBWarehouse(current).pending(t, window, lake) for t in TABLES.values() if t.layer is Layer.GOLD):
+        yield None, start, last
+    yield from stragglers(lake, before)
+
+
+def stragglers(lake: Lake, before: list[date]) -> Ranges:
+    """The days before the window that late rows claim, in ranges without gaps, and the tables that can be built of them."""
+    from retail_lake.lake.plan import survey
     from retail_lake.tables import TABLES, inputs
 
-    lake, always = Lake(current), {*masters(), "run.days", *(n for n, t in TABLES.items() if t.day is None)}
-    for name, table in TABLES.items():
-        if table.layer is not Layer.BRONZE or name in always:
-            continue
-        known = {n: {p.day for p in lake.publications(n)} for n in always}
-        days = sorted({d for p in lake.publications(name) for d in p.touched_days if d < start})
+    always = {*masters(), "run.days", *(n for n, t in TABLES.items() if t.day is None)}
+    for name in (n for n, t in TABLES.items() if t.layer is Layer.BRONZE and n not in always):
         fed = {name}
         for other, reader in TABLES.items():
             if reader.day and fed & set(inputs(reader)) and set(inputs(reader)) <= fed | always:
                 fed.add(other)
-        needed = {i for n in fed for i in inputs(TABLES[n]) if i in always and i in TABLES and TABLES[i].day}
-        days = [d for d in days if all(d in known[n] for n in needed)]
-        for gap in [i for i, d in enumerate(days) if i == 0 or d - days[i - 1] > timedelta(days=1)]:
-            end = next((i for i in range(gap + 1, len(days)) if days[i] - days[i - 1] > timedelta(days=1)), len(days)) - 1
-            yield sorted(fed - {name}), days[gap], days[end]
+        claimed = {d for p in lake.publications(name) for d in p.touched_days}
+        behind = {d for n in fed - {name} for d in survey(lake, TABLES[n], sorted(claimed & set(before))).todo if d}
+        for first, last in runs_of_days(behind):
+            yield sorted(fed - {name}), first, last
+
+
+def runs_of_days(days: Iterable[date]) -> list[tuple[date, date]]:
+    """Days as ranges without gaps, in order."""
+    found: list[tuple[date, date]] = []
+    for day in sorted(days):
+        if found and day - found[-1][1] == timedelta(days=1):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def days_from(first: date, last: date) -> list[date]:
+    """Every day from first to last; none if last is before first."""
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]
 
 
 @contextmanager

@@ -77,13 +77,13 @@ def command(tables: tuple[str, ...]) -> None:
 
 
 def status_of(lake: Lake, table: Table, publications: Sequence[Publication]) -> TableStatus:
-    """A table's days against its publications and against a plan made now, which nothing runs."""
-    from retail_lake.lake.plan import plan
+    """A table's days against its publications and against a survey made now."""
+    from retail_lake.lake.plan import survey
 
     known = {p.day: p for p in publications}
     expected: list[date | None] = list(lake.settings.days) if table.day else [None]
     visible = [d for d, p in known.items() if p.visible]
-    prints = plan(lake, table, [d for d in expected if d], run_id="status").fingerprints if known else {}
+    stale = set(survey(lake, table, [d for d in expected if d]).todo) if known else set()
     return TableStatus(
         table=table.full_name,
         by_day=table.day is not None,
@@ -91,7 +91,7 @@ def status_of(lake: Lake, table: Table, publications: Sequence[Publication]) -> 
         missing=[d for d in expected if d not in visible],
         incomplete=[d for d, p in known.items() if p.status == "incomplete"],
         blocked=[d for d, p in known.items() if p.status == "blocked"],
-        stale=[d for d in visible if d in prints and prints[d] not in (known[d].fingerprint, known[d].refused)],
+        stale=[d for d in visible if d in stale],
         published=max(publications, key=lambda p: p.published_at, default=None),
         rows=sum(p.rows for p in known.values()),
         quarantined=sum(p.quarantined for p in known.values()),

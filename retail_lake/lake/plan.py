@@ -33,29 +33,45 @@ class Plan:
     jobs: tuple[JobDescription, ...]
     unchanged: tuple[date | None, ...] = ()
     waiting: Mapping[date | None, str] = field(default_factory=dict)
-    fingerprints: Mapping[date | None, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What days would be built from now, and how that compares with what is published. Nothing is pinned."""
+
+    fingerprints: Mapping[date | None, str]
+    waiting: Mapping[date | None, str]
+    unchanged: frozenset[date | None]
+    found: Landed | None = None
+
+    @property
+    def todo(self) -> list[date | None]:
+        """The days that are missing or stale and can be built."""
+        return [d for d in self.fingerprints if d not in self.unchanged]
+
+
+def survey(lake: Lake, table: Table, days: Sequence[date]) -> Survey:
+    """Compare these days (or the whole of an unpartitioned table) with their inputs and code as they are now."""
+    found = landed(table.landing, days, lake.settings) if table.landing else None
+    if table.layer is Layer.BRONZE:
+        prints, waiting = _bronze_fingerprints(table, days, found, lake.settings), dict[date | None, str]()
+    else:
+        prints, waiting = _fingerprints(lake, table, days)
+    known = lake.publications_by_day().get(table.full_name, {})
+    unchanged = frozenset(d for d, f in prints.items() if d in known and f in (known[d].fingerprint, known[d].refused))
+    return Survey(prints, waiting, unchanged, found)
 
 
 def plan(lake: Lake, table: Table, days: Sequence[date], *, run_id: str, force: bool = False) -> Plan:
     """Plan the build of these days (ignored for an unpartitioned table). `force` builds unchanged days too."""
     listed_at = datetime.now(UTC)
-    if table.layer is Layer.BRONZE:
-        found = landed(table.landing, days, lake.settings) if table.landing else None
-        prints = _bronze_fingerprints(table, days, found, lake.settings)
-        waiting: Mapping[date | None, str] = {}
-    else:
-        found = None
-        prints, waiting = _fingerprints(lake, table, days)
-    known = lake.publications_by_day().get(table.full_name, {})
-    unchanged = (
-        () if force else tuple(d for d, f in prints.items() if d in known and f in (known[d].fingerprint, known[d].refused))
-    )
-    todo = [d for d in prints if d not in unchanged]
+    now = survey(lake, table, days)
+    todo = list(now.fingerprints) if force else now.todo
     jobs = tuple(
-        _describe(lake, table, chunk, {d: prints[d] for d in chunk}, run_id, force, found, listed_at)
+        _describe(lake, table, chunk, {d: now.fingerprints[d] for d in chunk}, run_id, force, now.found, listed_at)
         for chunk in _chunks(lake, table, todo)
     )
-    return Plan(table, jobs, unchanged, waiting, prints)
+    return Plan(table, jobs, () if force else tuple(d for d in now.fingerprints if d in now.unchanged), now.waiting)
 
 
 def _digest(*parts: object) -> str:

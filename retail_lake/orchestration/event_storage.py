@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
-from dagster import AssetKey, DagsterEventType, EventLogEntry
+from dagster import AssetKey, DagsterEvent, DagsterEventType, EventLogEntry
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
@@ -30,6 +30,10 @@ from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
+
+from retail_lake.orchestration.latest_days import repair
+
+repair()
 
 BUSY_SECONDS = 60
 """How long a writer waits for another one: longer than any batch takes."""
@@ -51,9 +55,7 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         self._known: dict[str, bool] = {}
         self._told_at = 0.0
         Path(base_dir).mkdir(parents=True, exist_ok=True)
-        # The webserver, the daemon and a run may all be the first; Dagster's own initialization is not safe against that.
-        with (Path(base_dir) / ".event_log.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _alone(Path(base_dir) / ".event_log.lock"):
             super().__init__(base_dir, inst_data)
         self._watcher = SqlPollingEventWatcher(self)
 
@@ -115,15 +117,9 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         said = event.dagster_event
         if said is not None and said.event_type is DagsterEventType.ASSET_MATERIALIZATION:
             # The UI takes two of one run in the same millisecond for one.
-            self._told_at = max(event.timestamp, self._told_at + 0.001)
+            self._told_at = max(event.timestamp, self._told_at + 0.0011)
             return event._replace(timestamp=self._told_at)
-        if said is not None and said.event_type is DagsterEventType.STEP_FAILURE:
-            data = said.step_failure_data
-            if data.user_failure_data is not None and data.error is not None:
-                # A failure that the project foresaw: its message says it all, and the stack would be Dagster's own.
-                told = data._replace(error=data.error._replace(message=f"{data.user_failure_data.description}\n", stack=[]))
-                return event._replace(dagster_event=said._replace(event_specific_data=told))
-        return event
+        return event if said is None else event._replace(dagster_event=_without_foreseen_stack(said))
 
     def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
         # This writes an asset's latest event of a type over the one before: in a transaction only the last one matters.
@@ -209,6 +205,19 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
             self._engine.dispose()
 
 
+def _without_foreseen_stack(event: DagsterEvent) -> DagsterEvent:
+    """A failure that the project foresaw has a message that says it all; the stack would be Dagster's own."""
+    if event.event_type is DagsterEventType.RUN_FAILURE and event.job_failure_data.first_step_failure_event is not None:
+        first = _without_foreseen_stack(event.job_failure_data.first_step_failure_event)
+        return event._replace(event_specific_data=event.job_failure_data._replace(first_step_failure_event=first))
+    if event.event_type is DagsterEventType.STEP_FAILURE:
+        data = event.step_failure_data
+        if data.user_failure_data is not None and data.error is not None:
+            error = data.error._replace(message=f"{data.user_failure_data.description}\n", stack=[])
+            return event._replace(event_specific_data=data._replace(error=error))
+    return event
+
+
 _WHOSE = ("asset_key", "check_name", "run_id", "partition")
 _SAID = ("execution_status", "evaluation_event", "evaluation_event_timestamp", "evaluation_event_storage_id",
          "materialization_event_storage_id")  # fmt: skip
@@ -217,6 +226,14 @@ _RESOLVE = (
     .where(db.and_(*(AssetCheckExecutionsTable.c[name].is_not_distinct_from(db.bindparam(f"its_{name}")) for name in _WHOSE)))
     .values({name: db.bindparam(name) for name in _SAID})
 )
+
+
+@contextmanager
+def _alone(lock_file: Path) -> Iterator[None]:
+    """The webserver, the daemon and a run may all be the first to make the tables; Dagster's own way is not safe against that."""
+    with lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _tune(connection: Any, _record: Any) -> None:
@@ -235,9 +252,10 @@ class LakeStorage(DagsterSqliteStorage):
         base.mkdir(parents=True, exist_ok=True)
         self.base_dir = str(base)
         self._inst_data = inst_data
-        self._run_storage = SqliteRunStorage.from_local(str(base))
-        self._event_log_storage = BatchedSqliteEventLogStorage(str(base))  # type: ignore[assignment]
-        self._schedule_storage = SqliteScheduleStorage.from_local(str(base))
+        with _alone(base / ".storage.lock"):
+            self._run_storage = SqliteRunStorage.from_local(str(base))
+            self._event_log_storage = BatchedSqliteEventLogStorage(str(base))  # type: ignore[assignment]
+            self._schedule_storage = SqliteScheduleStorage.from_local(str(base))
         super(DagsterSqliteStorage, self).__init__()
 
     @classmethod

@@ -118,7 +118,9 @@ def _evaluations(key: dg.AssetKey, result: AssetResult) -> Iterator[dg.AssetChec
 
 
 def _verdict(key: dg.AssetKey, result: AssetResult, day: DayResult) -> dg.AssetCheckEvaluation:
-    metadata: dict[str, Any] = {"status": day.status, "rows": day.rows}
+    metadata: dict[str, Any] = {"status": day.status}
+    if day.status not in ("failed", "skipped"):
+        metadata["rows"] = day.rows
     if day.report is not None:
         failed = [v for v in day.report.verdicts if not v.success]
         metadata |= {

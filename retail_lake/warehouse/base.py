@@ -68,6 +68,10 @@ class Warehouse(Protocol):
         """
         ...
 
+    def pending(self, table: Table, days: Sequence[date] | None, lake: PublishedFiles) -> list[date | None]:
+        """The days that a load would write now."""
+        ...
+
     def drop(self, table: Table) -> None:
         """Forget the table and its ledger rows, so that the next load builds it anew from the lake."""
         ...

@@ -73,7 +73,7 @@ class DuckDBWarehouse:
             ledger = _read_ledger(connection, table)
             if wanted is None:
                 published = {day: _Published() for day in ledger} | published
-            changed = [day for day, now in published.items() if day not in ledger or ledger[day] != (now.digest, now.rows)]
+            changed = _changed(published, ledger)
             if changed:
                 _replace(connection, table, {day: published[day] for day in changed})
                 _write_ledger(connection, table, {day: published[day] for day in changed}, source.snapshot_id, run_id)
@@ -86,6 +86,17 @@ class DuckDBWarehouse:
             snapshot_id=source.snapshot_id,
             seconds=time.monotonic() - start,
         )
+
+    def pending(self, table: Table, days: Sequence[date] | None, lake: PublishedFiles) -> list[date | None]:
+        """See `Warehouse.pending`."""
+        wanted = sorted(set(days)) if table.day and days is not None else None
+        source = lake.current_files(table, wanted)
+        with open_memory(self.settings) as connection:
+            published = _by_day(connection, table, wanted, source.files)
+            if not self.settings.warehouse_path.exists():
+                return list(published)
+            attach(connection, self.settings.warehouse_path, read_only=True, wait=self.lock_wait)
+            return _changed(published, _read_ledger(connection, table))
 
     def drop(self, table: Table) -> None:
         """See `Warehouse.drop`."""
@@ -132,6 +143,11 @@ def _by_day(
             if wanted is None or first in found:
                 found.setdefault(first, []).append(file)
     return {day: _Published(tuple(its)) for day, its in found.items()}
+
+
+def _changed(published: dict[date | None, _Published], ledger: dict[date | None, tuple[str, int]]) -> list[date | None]:
+    """The days whose published files are not those that the ledger says were loaded."""
+    return [day for day, now in published.items() if day not in ledger or ledger[day] != (now.digest, now.rows)]
 
 
 def _replace(connection: DuckDBPyConnection, table: Table, published: dict[date | None, _Published]) -> None:

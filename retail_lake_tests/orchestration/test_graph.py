@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from retail_lake.config import Settings
+from retail_lake.failure import ConfigurationFailure
 from retail_lake.orchestration import build_definitions
+from retail_lake_tests.orchestration.fakes import INPUTS, TABLES
 from retail_lake_tests.orchestration.graph_text import SNAPSHOT, graph_text
 
 IMPORT_SECONDS = 3.0
@@ -74,6 +77,18 @@ def test_days_reach_from_the_first_to_the_last_of_the_settings() -> None:
 
     keys = Graph.of(Settings(first_day=date(2017, 3, 11), last_day=date(2017, 3, 13)), {}, {}).days.get_partition_keys()
     assert list(keys) == ["2017-03-11", "2017-03-12", "2017-03-13"]
+
+
+def test_all_that_is_wrong_with_the_types_is_one_message() -> None:
+    fact, mart = copy(TABLES["gold.fact"]), copy(TABLES["gold.mart"])
+    object.__setattr__(fact, "sql", "SELECT id, CAST(id AS STRING) AS day FROM silver.lines")
+    object.__setattr__(mart, "sql", "SELECT id FROM gold.fact")
+    wrong = {**TABLES, "gold.fact": fact, "gold.mart": mart}
+    with pytest.raises(ConfigurationFailure) as failure:
+        build_definitions(settings=Settings(), tables=wrong, inputs=INPUTS)
+    first, second = str(failure.value).splitlines()
+    assert first.startswith("gold.fact: column day is date in the contract and VARCHAR in the SQL")
+    assert second == "gold.mart: column day is in the contract, and not in the SQL"
 
 
 def test_loading_is_fast_and_light(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dagster import AssetCheckKey, AssetKey, DagsterEventType
 from retail_lake.failure import ConfigurationFailure, DataFailure
 from retail_lake.orchestration.instance import open_instance
 from retail_lake.orchestration.run import RunSummary, materialize_range
-from retail_lake_tests.orchestration.fakes import FakeFlow, fake_definitions, fake_settings
+from retail_lake_tests.orchestration.fakes import TABLES, FakeFlow, fake_definitions, fake_settings
 
 FIRST, LAST = date(2017, 1, 1), date(2017, 1, 5)
 DAYS = [FIRST + timedelta(days=i) for i in range(5)]
@@ -103,6 +103,49 @@ def test_again_changes_nothing_and_still_completes_a_backfill(tmp_path: Path) ->
         assert {r.run_id for r in found} == {again.run_id}
         assert all(r.asset_materialization.metadata["status"].value == "unchanged" for r in found)  # type: ignore[union-attr]
         assert set(verdicts(instance, "gold", "fact").values()) == {"SUCCEEDED"}
+
+
+def test_what_was_not_judged_again_keeps_its_verdict_and_says_whose_it_is(tmp_path: Path) -> None:
+    flow = FakeFlow(blocked={("silver.lines", BAD)})
+    first = go(tmp_path, flow, ["silver.lines"])
+    flow.blocked.clear()
+    flow.published.add(("silver.lines", BAD))
+    again = go(tmp_path, flow, ["silver.lines"])
+    assert {d.status for r in again.results for d in r.days} == {"unchanged"}
+    with open_instance(fake_settings(tmp_path)) as instance:
+        checks = [AssetCheckKey(AssetKey(["silver", "lines"]), r.name) for r in TABLES["silver.lines"].rules]
+        checks.append(AssetCheckKey(AssetKey(["silver", "lines"]), "conservation"))
+        assert len(checks) == 4
+        for check in checks:
+            new, old = instance.event_log_storage.get_asset_check_execution_history(check, limit=2)
+            assert (new.run_id, old.run_id) == (again.run_id, first.run_id)
+            assert new.status == old.status
+            assert new.status.value == ("FAILED" if check.name == "id__not_be_null" else "SUCCEEDED")
+            said = new.event.dagster_event.asset_check_evaluation_data  # type: ignore[union-attr]
+            assert said.metadata["judged_in_run"].value == first.run_id
+
+
+def test_no_two_days_share_a_millisecond(tmp_path: Path) -> None:
+    # The UI would show one of them only.
+    go(tmp_path, FakeFlow())
+    with open_instance(fake_settings(tmp_path)) as instance:
+        found = instance.fetch_materializations(AssetKey(["bronze", "lines"]), limit=9).records
+    assert len({int(r.timestamp * 1000) for r in found}) == len(DAYS)
+
+
+def test_executing_checks_alone_builds_nothing(tmp_path: Path) -> None:
+    flow = FakeFlow()
+    go(tmp_path, flow, ["silver.lines"])
+    flow.calls.clear()
+    settings = fake_settings(tmp_path)
+    check = AssetCheckKey(AssetKey(["silver", "lines"]), "id__not_be_null")
+    with open_instance(settings) as instance:
+        job = fake_definitions(settings, flow).resolve_implicit_global_asset_job_def()
+        job = job.get_subset(asset_selection=set(), asset_check_selection={check})
+        result = job.execute_in_process(instance=instance)
+        (latest,) = instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
+    assert result.success and flow.calls == []
+    assert (latest.run_id, latest.status.value) == (result.run_id, "SUCCEEDED")
 
 
 def test_an_incomplete_day_is_published_and_warns(tmp_path: Path) -> None:

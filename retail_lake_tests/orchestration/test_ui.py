@@ -26,6 +26,13 @@ FIRST, LAST = date(2017, 1, 1), date(2017, 1, 2)
 KEYS = [["bronze", "redemptions"], ["silver", "redemptions"]]
 WAIT_SECONDS = 120
 
+# The daemon as it is, but that it looks for backfills every second and not every half minute, which nothing can set.
+DAEMON = """
+import dagster._daemon.controller as controller
+from dagster._daemon.cli import main
+controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
+main()
+"""
 LOAD = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus locationOrLoadError {
   __typename ... on PythonError { message }
   ... on RepositoryLocation { repositories { name assetNodes { assetKey { path } groupName isPartitioned } } } } } } } }"""
@@ -37,6 +44,8 @@ BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfil
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 BACKFILLED = """query ($id: String!) { partitionBackfillOrError(backfillId: $id) { __typename
   ... on PartitionBackfill { status error { message } runs(limit: 9) { id status } } ... on PythonError { message } } }"""
+LATEST = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+  partitionKeyConnection(limit: 120, ascending: false) { results } } } }"""
 DAYS = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
   assetPartitionStatuses { ... on TimePartitionStatuses { ranges { status startKey endKey } } }
   assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } }
@@ -88,18 +97,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         port = free.getsockname()[1]
     workspace = ["-w", str(project_file(WORKSPACE_FILE))]
     commands = (
-        ["dagster_webserver", *workspace, "-h", "127.0.0.1", "-p", str(port)],
-        ["dagster._daemon", "run", *workspace],
+        ["-m", "dagster_webserver", *workspace, "-h", "127.0.0.1", "-p", str(port)],
+        ["-c", DAEMON, "run", *workspace],
     )
+    processes: list[subprocess.Popen[bytes]] = []
     with ExitStack() as ending:
-        for module, *arguments in commands:
-            log = ending.enter_context((home / f"{module}.log").open("wb"))
-            process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments], env=seen, stdout=log, stderr=log, start_new_session=True
-            )
+        for number, arguments in enumerate(commands):
+            log = ending.enter_context((home / f"{number}.log").open("wb"))
+            process = subprocess.Popen([sys.executable, *arguments], env=seen, stdout=log, stderr=log, start_new_session=True)
+            processes.append(process)
             ending.callback(_end, process)
         told = Server(port)
-        wait_for("the webserver", lambda: told.ask("{ version }"))
+
+        def up() -> Any:
+            ended = [p.args for p in processes if p.poll() is not None]
+            assert not ended, f"{ended} ended; its log is in {home}"
+            return told.ask("{ version }")
+
+        wait_for("the webserver", up)
         yield told
 
 
@@ -129,6 +144,11 @@ def test_the_workspace_loads_grouped_by_layer(server: Server) -> None:
     groups = {n["groupName"] for n in nodes}
     assert groups == {"landing", "bronze", "silver", "gold", "warehouse"}
     assert all(n["groupName"] == n["assetKey"]["path"][0] for n in nodes)
+
+
+def test_the_days_to_plot_are_those_of_the_lake(server: Server) -> None:
+    asked = server.ask(LATEST, key={"path": KEYS[0]})["assetNodeOrError"]["partitionKeyConnection"]
+    assert asked["results"] == [LAST.isoformat(), FIRST.isoformat()]
 
 
 def test_a_day_is_materialized(server: Server) -> None:

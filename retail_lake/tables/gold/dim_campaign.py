@@ -19,7 +19,7 @@ dim_campaign = Table(
         Column("start_date", "date", "First day of the campaign; empty until a calendar names it."),
         Column("end_date", "date", "Last day of the campaign; empty until a calendar names it."),
         Column("documented_at", "timestamp", "When marketing changed the document that holds (UTC)."),
-        Column("scheduled_at", "timestamp", "When the calendar that holds was taken (UTC)."),
+        Column("announced_at", "timestamp", "When a calendar first gave these dates (UTC)."),
         Column("is_inferred", "boolean", "Whether marketing has sent no document of the campaign yet."),
     ),
     rules=(
@@ -43,9 +43,13 @@ dim_campaign = Table(
             campaign_id,
             start_date,
             end_date,
-            as_of,
             row_number() OVER (PARTITION BY campaign_id ORDER BY as_of DESC, _source_file DESC, _position DESC) AS place
           FROM silver.campaign_calendar
+        ),
+        announced AS (
+          SELECT campaign_id, start_date, end_date, min(as_of) AS announced_at
+          FROM silver.campaign_calendar
+          GROUP BY campaign_id, start_date, end_date
         ),
         members AS (
           SELECT campaign_id FROM silver.campaigns
@@ -60,10 +64,11 @@ dim_campaign = Table(
           c.start_date,
           c.end_date,
           d.updated_at AS documented_at,
-          c.as_of AS scheduled_at,
+          a.announced_at,
           d.campaign_id IS NULL AS is_inferred
         FROM members AS m
         LEFT JOIN documents AS d ON d.campaign_id = m.campaign_id AND d.place = 1
         LEFT JOIN calendar AS c ON c.campaign_id = m.campaign_id AND c.place = 1
+        LEFT JOIN announced AS a ON a.campaign_id = c.campaign_id AND a.start_date = c.start_date AND a.end_date = c.end_date
     """,
 )
