@@ -118,8 +118,8 @@ Ranges = Iterator[tuple[list[str] | None, date, date]]
 def unfinished(current: Settings, start: date, last: date) -> Ranges:
     """The tables (None: all) and days to build, in order, each judged when its turn comes: nothing that is as it should be.
 
-    Before the window come the master data's days, which are a history; after it the days before the window that late rows
-    claim, so that nothing of a window that begins in the middle of the year is lost.
+    Where the window begins in the middle of the year, the master data's days before it come first, because they are a
+    history, and then the days before it that late rows claim, so that nothing that arrives in the window is lost.
     """
     from retail_lake.lake.lake import Lake
     from retail_lake.lake.plan import survey
@@ -131,11 +131,15 @@ def unfinished(current: Settings, start: date, last: date) -> Ranges:
     window = days_from(start, last)
     if early := {d for name in masters() for d in survey(lake, TABLES[name], before).todo if d}:
         yield masters(), min(early), start - timedelta(days=1)
+    if before:
+        landed = [n for n, t in TABLES.items() if t.layer is Layer.BRONZE]
+        if any(survey(lake, TABLES[n], window).todo for n in landed):
+            yield landed, start, last
+        yield from stragglers(lake, before)
     known = lake.publications_by_day()
     waits = any(n not in known or (s := survey(lake, t, window)).todo or s.waiting for n, t in TABLES.items())
     if waits or any(DuckDBWarehouse(current).pending(t, window, lake) for t in TABLES.values() if t.layer is Layer.GOLD):
         yield None, start, last
-    yield from stragglers(lake, before)
 
 
 def stragglers(lake: Lake, before: list[date]) -> Ranges:
@@ -143,16 +147,20 @@ def stragglers(lake: Lake, before: list[date]) -> Ranges:
     from retail_lake.lake.plan import survey
     from retail_lake.tables import TABLES, inputs
 
-    always = {*masters(), "run.days", *(n for n, t in TABLES.items() if t.day is None)}
+    whole = [n for n, t in TABLES.items() if t.day is None]
+    always = {*masters(), "run.days", *whole}
     for name in (n for n, t in TABLES.items() if t.layer is Layer.BRONZE and n not in always):
         fed = {name}
         for other, reader in TABLES.items():
             if reader.day and fed & set(inputs(reader)) and set(inputs(reader)) <= fed | always:
                 fed.add(other)
         claimed = {d for p in lake.publications(name) for d in p.touched_days}
-        behind = {d for n in fed - {name} for d in survey(lake, TABLES[n], sorted(claimed & set(before))).todo if d}
+        late = sorted(claimed & set(before))
+        behind = {d for n in fed - {name} for s in [survey(lake, TABLES[n], late)] for d in (*s.todo, *s.waiting) if d}
+        tables = [*sorted(fed - {name}), *whole]
+        served = [f"warehouse.{TABLES[n].name}" for n in tables if TABLES[n].layer is Layer.GOLD]
         for first, last in runs_of_days(behind):
-            yield sorted(fed - {name}), first, last
+            yield [*tables, *served], first, last
 
 
 def runs_of_days(days: Iterable[date]) -> list[tuple[date, date]]:

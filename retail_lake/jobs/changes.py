@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from retail_lake.contract import Table
 from retail_lake.jobs.description import JobDescription
@@ -39,15 +39,7 @@ def changed_days(table: Table, job: JobDescription, session: Session) -> tuple[d
         f" WHERE known.{natural} IS NOT NULL OR p.{start} > TIMESTAMP '1900-01-01 00:00:00'"
     )
     went = f"SELECT p.{start} AS starts, p.{end} AS ends FROM previous AS p INNER JOIN went AS came ON {keys}"
-    (row,) = session.query(f"SELECT min(starts) AS first, max(ends) AS last FROM ({came} UNION ALL {went}) AS t")
-    if row["first"] is None:
-        return None
-    # A business day reaches over two UTC dates, so a day is added at either end.
-    return _shift(row["first"].date(), -1), _shift(row["last"].date(), 1)
-
-
-def _shift(day: date, by: int) -> date:
-    try:
-        return day + timedelta(days=by)
-    except OverflowError:
-        return day
+    (row,) = session.query(
+        f"SELECT business_day(min(starts)) AS first, business_day(max(ends)) AS last FROM ({came} UNION ALL {went}) AS t"
+    )
+    return (row["first"], row["last"]) if row["first"] else None

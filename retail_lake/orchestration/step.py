@@ -99,7 +99,8 @@ def run_step(
         try:
             result = flow.run(table, in_warehouse)
         except ConfigurationFailure as error:
-            raise dg.Failure(f"{table.full_name}: {error}", allow_retries=False) from None
+            said = str(error) if str(error).startswith(table.full_name) else f"{table.full_name}: {error}"
+            raise dg.Failure(said, allow_retries=False) from None
         where = str(settings.warehouse_path) if in_warehouse else f"{settings.lake_uri}/{table.layer}/{table.name}"
         events = list(events_of(result, where, selected))
         told = {e.asset_check_key for e in events if isinstance(e, dg.AssetCheckEvaluation)}

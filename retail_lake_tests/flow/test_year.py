@@ -38,9 +38,7 @@ def sold() -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("name", ["silver.sales", "gold.fact_sales"])
-def test_every_line_of_the_year_is_there_once_to_the_cent(
-    year: tuple[Pilot, Outcomes], sold: pd.DataFrame, name: str
-) -> None:
+def test_every_line_of_the_year_is_there_once_to_the_cent(year: tuple[Pilot, Outcomes], sold: pd.DataFrame, name: str) -> None:
     assert len(sold) == 1_469_307
     pd.testing.assert_frame_equal(truth.in_lake(year[0].frame(name)), sold)
 

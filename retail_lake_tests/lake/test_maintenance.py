@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from retail_lake.lake import lake as lake_module
-from retail_lake.lake.lake import PUBLICATIONS
 from retail_lake.lake.expiry import BATCH, KEEP, expire_snapshots
+from retail_lake.lake.lake import PUBLICATIONS
 from retail_lake.lake.maintenance import remove_orphans
 from retail_lake.lake.publish import publish
 from retail_lake.storage import list_files
