@@ -20,7 +20,7 @@ def retried(attempt: Callable[[], T], what: str) -> T:
     Raises `TransientFailure` after the last attempt.
     """
     from pyiceberg.exceptions import CommitFailedException, ValidationException
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import IntegrityError, OperationalError
 
     for number in range(ATTEMPTS):
         try:
@@ -28,7 +28,7 @@ def retried(attempt: Callable[[], T], what: str) -> T:
                 # Of a new day there is nothing to delete, and that is as it should be.
                 warnings.filterwarnings("ignore", message="Delete operation did not match any records")
                 return attempt()
-        except (CommitFailedException, ValidationException, OperationalError) as error:
+        except (CommitFailedException, ValidationException, IntegrityError, OperationalError) as error:
             if number == ATTEMPTS - 1:
                 raise TransientFailure(f"{what}: other writers kept getting in the way ({error}); run it again") from error
             time.sleep(random.uniform(0, 0.1 * 2**number))

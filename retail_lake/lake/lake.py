@@ -84,7 +84,8 @@ class Lake:
             )
         if settings.py_io_impl:
             properties["py-io-impl"] = settings.py_io_impl
-        return SqlCatalog("lake", **properties)
+        # The first two processes of a new lake may both find the catalog's own tables missing.
+        return retried(lambda: SqlCatalog("lake", **properties), "opening the catalog")
 
     def stored(self, name: str) -> IcebergTable | None:
         """The Iceberg table of that name as it is now, or None if nothing was ever published to it."""
@@ -126,7 +127,8 @@ class Lake:
         from pyiceberg.exceptions import TableAlreadyExistsError
 
         schema = iceberg_schema(columns)
-        self.catalog.create_namespace_if_not_exists(name.split(".")[0])
+        # Another process may make the same namespace or table first.
+        retried(lambda: self.catalog.create_namespace_if_not_exists(name.split(".")[0]), f"creating the namespace of {name}")
         # The record is merged by hand: a conflict must come back to us, not be retried with what we read before.
         own = {"commit.retry.num-retries": "0"} if name == PUBLICATIONS else {}
         try:
