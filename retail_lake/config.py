@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     last_day: date = Field(date(2018, 1, 10), description="The lake's last day.")
     store_time_zone: str = Field("America/New_York", description="IANA zone of the stores; the business day follows it.")
     job_rows: int = Field(6_000_000, gt=0, description="Input rows per job: longer ranges are cut into several jobs.")
-    memory_limit: str = Field("1GB", description="DuckDB's memory limit; what does not fit spills to disk.")
+    memory_limit: str = Field("800MB", description="DuckDB's memory limit; what does not fit spills to disk.")
     threads: int = Field(0, ge=0, description="DuckDB's threads; 0 takes the machine's cores.")
     s3_endpoint: str = Field("", description="Address of an S3 server other than AWS's own, with its scheme.")
     s3_region: str = Field("us-east-1", description="Region of the S3 buckets.")
