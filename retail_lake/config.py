@@ -10,7 +10,7 @@ import os
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -20,6 +20,11 @@ from retail_lake.failure import ConfigurationFailure
 
 PREFIX = "RETAIL_LAKE_"
 
+EngineName = Literal["local", "spark", "glue", "emr_serverless", "emr", "awslambda"]
+ENGINES: Final[tuple[EngineName, ...]] = ("local", "spark", "glue", "emr_serverless", "emr", "awslambda")
+REMOTE: Final[tuple[EngineName, ...]] = ("glue", "emr_serverless", "emr", "awslambda")
+"""The engines that run a job on AWS."""
+
 
 class Settings(BaseSettings):
     """Where the lake is, which days it holds and what runs its jobs. Each field is `RETAIL_LAKE_<FIELD>`."""
@@ -27,12 +32,24 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     home: Path = Field(Path(".retail_lake"), description="Folder of everything the embedded default keeps.")
-    profile: Literal["local"] = Field("local", description="Which defaults apply.")
+    profile: Literal["local", "aws"] = Field("local", description="Which defaults apply.")
     lake_uri: str = Field("", description="Where Iceberg tables are: a path or s3://bucket/prefix. Default: home/lake.")
     landing_uri: str = Field("", description="Where files arrive: a path or s3://bucket/prefix. Default: home/landing.")
-    catalog_uri: str = Field("", description="SQLAlchemy address of the Iceberg catalog. Default: SQLite in home.")
+    catalog_uri: str = Field(
+        "",
+        description="The Iceberg catalog: `glue` or `glue://<account>` (the Glue Data Catalog), http(s)://… (a REST catalog) or "
+        "an SQLAlchemy address. Default: SQLite in home; on AWS `glue`.",
+    )
+    warehouse: Literal["", "duckdb", "redshift"] = Field("", description="What serves gold. Default: duckdb; on AWS redshift.")
     warehouse_path: Path = Field(Path(), description="The DuckDB warehouse file. Default: home/warehouse.duckdb.")
-    engine: Literal["local", "spark"] = Field("local", description="What runs the jobs.")
+    engine: Literal["", EngineName] = Field("", description="What runs every job. Default: `local`; on AWS as the next four say.")
+    engine_ingest: Literal["", EngineName] = Field("", description="What reads landed files. Default: engine; on AWS glue.")
+    engine_transform: Literal["", EngineName] = Field("", description="What makes silver. Default: engine; on AWS glue.")
+    engine_analytics: Literal["", EngineName] = Field("", description="What makes gold. Default: engine; on AWS emr_serverless.")
+    engine_small: Literal["", EngineName] = Field(
+        "", description="What reads landed files of at most small_bytes. Default: engine_ingest; on AWS awslambda."
+    )
+    small_bytes: int = Field(64_000_000, ge=0, description="Landed bytes up to which a job counts as small.")
     first_day: date = Field(date(2017, 1, 1), description="The lake's first day; it also takes what arrived earlier.")
     last_day: date = Field(date(2018, 1, 10), description="The lake's last day.")
     store_time_zone: str = Field("America/New_York", description="IANA zone of the stores; the business day follows it.")
@@ -40,8 +57,38 @@ class Settings(BaseSettings):
     memory_limit: str = Field("800MB", description="DuckDB's memory limit; what does not fit spills to disk.")
     threads: int = Field(0, ge=0, description="DuckDB's threads; 0 takes the machine's cores.")
     s3_endpoint: str = Field("", description="Address of an S3 server other than AWS's own, with its scheme.")
-    s3_region: str = Field("us-east-1", description="Region of the S3 buckets.")
+    region: str = Field("us-east-1", description="AWS region of the buckets and of everything else.")
     py_io_impl: str = Field("", description="pyiceberg's FileIO class, where its own choice does not suit.")
+
+    lane: Literal["spark-4.1", "spark-3.5"] = Field(
+        "spark-4.1", description="Runtimes: Glue 6.0, EMR 8.1, or Glue 5.1, EMR 7.13."
+    )
+    artifacts_uri: str = Field("", description="s3://bucket/prefix of what jobs run from and leave behind.")
+    tags: dict[str, str] = Field(default_factory=dict, description="Tags of everything made on AWS, as JSON.")
+    kms_key: str = Field("", description="ARN or alias of the KMS key that the buckets encrypt with.")
+    glue_job: str = Field("retail-lake", description="Name of the Glue job.")
+    glue_role: str = Field("", description="IAM role, by ARN or name, that Glue jobs run as.")
+    emr_serverless_application: str = Field("", description="Id of the EMR Serverless application.")
+    emr_serverless_role: str = Field("", description="ARN of the IAM role that EMR Serverless jobs run as.")
+    emr_cluster: str = Field("", description="The running EMR cluster: its id (j-…), or a tag of it as key=value.")
+    lambda_function: str = Field("retail-lake", description="Name of the Lambda function that runs small jobs.")
+    lambda_image: str = Field("", description="Address of the function's container image in ECR.")
+    lambda_role: str = Field("", description="ARN of the IAM role that the function runs as.")
+    redshift_workgroup: str = Field("", description="Redshift Serverless workgroup (or give redshift_cluster).")
+    redshift_cluster: str = Field("", description="Provisioned Redshift cluster (or give redshift_workgroup).")
+    redshift_database: str = Field("dev", description="Database in Redshift.")
+    redshift_schema: str = Field("gold", description="Schema of the served tables in Redshift.")
+    redshift_secret: str = Field("", description="ARN of the secret to connect with. Default: the caller's own IAM identity.")
+    redshift_role: str = Field("default", description="ARN of the role that COPY reads S3 with, or `default`.")
+    athena_workgroup: str = Field("primary", description="Athena workgroup.")
+    athena_output: str = Field("", description="s3:// prefix of Athena's results. Default: artifacts_uri/athena.")
+    athena_scan_limit: int = Field(10_000_000_000, gt=0, description="Bytes that one Athena query may scan.")
+    jobs_at_once: int = Field(0, ge=0, description="Jobs of one run at a time; 0: one, on AWS eight.")
+    job_timeout: int = Field(7200, ge=60, description="Seconds after which a remote job is stopped.")
+    poll_seconds: float = Field(10.0, gt=0, description="Longest pause between two looks at a remote job.")
+    budget_per_run: float = Field(0, ge=0, description="US dollars that the remote jobs of one run may cost; 0: no limit.")
+    budget_per_day: float = Field(0, ge=0, description="US dollars that remote jobs may cost in one UTC day; 0: no limit.")
+    over_budget: Literal["refuse", "warn"] = Field("refuse", description="What happens to a launch above a budget.")
 
     @field_validator("store_time_zone")
     @classmethod
@@ -51,18 +98,60 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fill(self) -> Settings:
+        on_aws, home = self.profile == "aws", self.home.absolute()
+        ingest = self.engine_ingest or self.engine or ("glue" if on_aws else "local")
         fill = {
-            "home": self.home.absolute(),
-            "lake_uri": (self.lake_uri or str(self.home.absolute() / "lake")).rstrip("/"),
-            "landing_uri": (self.landing_uri or str(self.home.absolute() / "landing")).rstrip("/"),
-            "catalog_uri": self.catalog_uri or f"sqlite:///{self.home.absolute() / 'catalog.db'}",
-            "warehouse_path": self.warehouse_path if self.warehouse_path.name else self.home.absolute() / "warehouse.duckdb",
+            "home": home,
+            "lake_uri": (self.lake_uri or ("" if on_aws else str(home / "lake"))).rstrip("/"),
+            "landing_uri": (self.landing_uri or ("" if on_aws else str(home / "landing"))).rstrip("/"),
+            "artifacts_uri": self.artifacts_uri.rstrip("/"),
+            "catalog_uri": self.catalog_uri or ("glue" if on_aws else f"sqlite:///{home / 'catalog.db'}"),
+            "warehouse": self.warehouse or ("redshift" if on_aws else "duckdb"),
+            "warehouse_path": self.warehouse_path if self.warehouse_path.name else home / "warehouse.duckdb",
+            "engine_ingest": ingest,
+            "engine_transform": self.engine_transform or self.engine or ("glue" if on_aws else "local"),
+            "engine_analytics": self.engine_analytics or self.engine or ("emr_serverless" if on_aws else "local"),
+            "engine_small": self.engine_small or self.engine or ("awslambda" if on_aws else ingest),
+            "athena_output": (self.athena_output or (f"{self.artifacts_uri.rstrip('/')}/athena" if self.artifacts_uri else "")),
+            "jobs_at_once": self.jobs_at_once or (8 if on_aws else 1),
         }
         for name, value in fill.items():
             object.__setattr__(self, name, value)
+        if wrong := [*self._missing(), *self._not_on_s3()]:
+            raise ValueError("; ".join(wrong))
         if self.last_day < self.first_day:
             raise ValueError(f"{PREFIX}LAST_DAY {self.last_day} is before {PREFIX}FIRST_DAY {self.first_day}")
         return self
+
+    def _missing(self) -> list[str]:
+        """What the engines, the catalog and the warehouse in use cannot do without, and is not set."""
+        engines = {self.engine_ingest, self.engine_transform, self.engine_analytics, self.engine_small}
+        needed: dict[str, str] = {}
+        if self.profile == "aws":
+            needed |= {"lake_uri": "where the lake is", "landing_uri": "where files arrive"}
+        if engines & {*REMOTE}:
+            needed["artifacts_uri"] = "where remote jobs run from"
+        if "glue" in engines:
+            needed["glue_role"] = "the role of Glue jobs"
+        if "emr_serverless" in engines:
+            needed |= {"emr_serverless_application": "where analytics run", "emr_serverless_role": "the role of those jobs"}
+        if "emr" in engines:
+            needed["emr_cluster"] = "the cluster to run on"
+        missing = [f"{PREFIX}{name.upper()} is not set: {why}" for name, why in needed.items() if not getattr(self, name)]
+        if self.warehouse == "redshift" and bool(self.redshift_workgroup) == bool(self.redshift_cluster):
+            missing.append(f"set either {PREFIX}REDSHIFT_WORKGROUP or {PREFIX}REDSHIFT_CLUSTER: the warehouse")
+        return missing
+
+    def _not_on_s3(self) -> list[str]:
+        """Locations that AWS cannot reach."""
+        named = {"artifacts_uri": self.artifacts_uri, "athena_output": self.athena_output}
+        if self.profile == "aws":
+            named |= {"lake_uri": self.lake_uri, "landing_uri": self.landing_uri}
+        return [
+            f"{PREFIX}{n.upper()} must be s3://bucket/prefix, not {v}"
+            for n, v in named.items()
+            if v and not v.startswith("s3://")
+        ]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -75,11 +164,11 @@ class Settings(BaseSettings):
         return [self.first_day + timedelta(days=i) for i in range((self.last_day - self.first_day).days + 1)]
 
 
-def load_settings() -> Settings:
-    """Read the settings. Raises `ConfigurationFailure` naming each wrong variable."""
+def load_settings(**fixed: str) -> Settings:
+    """Read the settings; `fixed` ones count before the environment. Raises `ConfigurationFailure` naming each wrong variable."""
     home = Path(os.environ.get(f"{PREFIX}HOME") or ".retail_lake")
     try:
-        return Settings(_env_file=home / "settings.env")  # type: ignore[call-arg]
+        return Settings(_env_file=home / "settings.env", **fixed)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
         wrong = [
             f"{PREFIX}{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']} (got {e.get('input')!r})" if e["loc"] else e["msg"]

@@ -20,3 +20,7 @@ class DataFailure(Failure):
 
 class ConfigurationFailure(Failure):
     """A setting, a contract or an environment is wrong. Shown as one message without a stack trace, never retried."""
+
+
+KINDS: dict[str, type[Failure]] = {"transient": TransientFailure, "data": DataFailure, "configuration": ConfigurationFailure}
+"""The kinds by the word that reports use."""

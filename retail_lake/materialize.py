@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from retail_lake.contract import Table
@@ -45,7 +45,10 @@ class DayOutcome:
 
 @dataclass(frozen=True)
 class TableOutcome:
-    """What became of a table's days, with masked samples of violating rows by rule and seconds by phase."""
+    """What became of a table's days, with masked samples of violating rows by rule and seconds by phase.
+
+    `engine` names what ran its jobs; `usage` is what they used of AWS, by unit.
+    """
 
     table: Table
     days: tuple[DayOutcome, ...]
@@ -54,6 +57,7 @@ class TableOutcome:
     job_ids: tuple[str, ...]
     snapshot_id: int | None
     engine: str
+    usage: dict[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[DayOutcome, ...]:
@@ -86,6 +90,8 @@ def materialize(
     seconds: dict[str, float] = defaultdict(float, plan=time.perf_counter() - started)
     outcomes: dict[date | None, DayOutcome] = {}
     samples: dict[str, list[dict[str, str | None]]] = {}
+    usage: dict[str, float] = defaultdict(float)
+    engines: dict[str, None] = {}
     snapshot_id = None
     for number, job in enumerate(made.jobs, 1):
         part = f" ({number}/{len(made.jobs)})" if len(made.jobs) > 1 else ""
@@ -96,8 +102,11 @@ def materialize(
         started = time.perf_counter()
         published = publish(lake, job, report)
         seconds["publish"] += time.perf_counter() - started
+        engines[report.engine] = None
         for phase, spent in report.seconds.items():
             seconds[phase] += spent
+        for unit, used in report.usage.items():
+            usage[unit] += used
         for rule, rows in report.samples.items():
             samples.setdefault(rule, rows)
         snapshot_id = published.snapshot_id or snapshot_id
@@ -114,7 +123,9 @@ def materialize(
     for day in set(days) & unavailable if table.day else ():
         outcomes[day] = DayOutcome(day, "skipped", reason="an input of the day was not published in this run")
     ordered = tuple(sorted(outcomes.values(), key=lambda o: o.day or date.min))
-    return TableOutcome(table, ordered, samples, dict(seconds), tuple(j.job_id for j in made.jobs), snapshot_id, engine.name)
+    names = ", ".join(engines) or engine.name
+    jobs = tuple(j.job_id for j in made.jobs)
+    return TableOutcome(table, ordered, samples, dict(seconds), jobs, snapshot_id, names, dict(usage))
 
 
 def _unchanged(day: date | None, known: Publication) -> DayOutcome:

@@ -41,7 +41,7 @@ class Stored(NamedTuple):
 def filesystem(uri: str, settings: Settings) -> tuple[fs.FileSystem, str]:
     """The file system a URI is on and the path of the URI there. Raises `ConfigurationFailure` for an unknown scheme."""
     if uri.startswith(("s3://", "s3a://")):
-        return _s3(settings.s3_endpoint, settings.s3_region), uri.partition("://")[2].rstrip("/")
+        return _s3(settings.s3_endpoint, settings.region), uri.partition("://")[2].rstrip("/")
     if uri.startswith("file://"):
         return fs.LocalFileSystem(), urlsplit(uri).path
     if "://" in uri:

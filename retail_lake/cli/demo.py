@@ -54,7 +54,7 @@ def command(start: date, days: int, engine: str | None) -> None:
             start,
             days,
             s3_endpoint=current.s3_endpoint,
-            s3_region=current.s3_region,
+            region=current.region,
             progress=tell,
         )
         tell("importing the project")

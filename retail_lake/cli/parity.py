@@ -24,7 +24,7 @@ def command(tables: tuple[str, ...], day: date, rows: int) -> None:
     from retail_lake.cli.common import check_day, console, find_tables, grid, settings
     from retail_lake.cli.compare import differences
     from retail_lake.cli.trial import describe, staging
-    from retail_lake.engines import engine
+    from retail_lake.engines import local_engine
     from retail_lake.lake.lake import Lake
     from retail_lake.tables import TABLES
     from retail_lake.warehouse.connection import open_memory
@@ -32,7 +32,7 @@ def command(tables: tuple[str, ...], day: date, rows: int) -> None:
     current = settings()
     check_day(day, current)
     chosen = [t for t in find_tables(tables, TABLES) or TABLES.values() if not t.spark]
-    lake, local, spark = Lake(current), engine(current, "local"), engine(current, "spark")
+    lake, local, spark = Lake(current), local_engine(current, "local"), local_engine(current, "spark")
     out, differing = console(), 0
     for table in chosen:
         job = describe(lake, table, day)

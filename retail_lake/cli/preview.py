@@ -29,7 +29,8 @@ def command(table: str, day: date, rows: int, engine: str | None) -> None:
     """
     from retail_lake.cli.common import check_day, console, find_tables, settings
     from retail_lake.cli.trial import describe, staging
-    from retail_lake.engines import engine as open_engine
+    from retail_lake.engines import local_engine
+    from retail_lake.engines.routed import RoutedEngine
     from retail_lake.lake.lake import Lake
     from retail_lake.tables import TABLES
 
@@ -38,9 +39,9 @@ def command(table: str, day: date, rows: int, engine: str | None) -> None:
     (found,) = find_tables([table], TABLES)
     out = console()
     with staging(current, describe(Lake(current), found, day)) as job:
-        chosen = "spark" if found.spark else engine or current.engine
-        with console(stderr=True).status(f"Building {found.full_name} on {chosen} ..."):
-            report = open_engine(current, chosen).run(job)
+        routed = RoutedEngine(current, found, lambda name: local_engine(current, name), engine or "")
+        with console(stderr=True).status(f"Building {found.full_name} on {routed.name} ..."):
+            report = routed.run(job)
         for of_day in report.days:
             _show_report(out, found, of_day)
         _show_samples(out, report)

@@ -62,11 +62,11 @@ class S3Prefix:
         return True
 
 
-def open_place(uri: str | Path, s3_endpoint: str = "", s3_region: str = "us-east-1") -> Place:
+def open_place(uri: str | Path, s3_endpoint: str = "", region: str = "us-east-1") -> Place:
     """The place of a path, a `file://` or an `s3://bucket/prefix` URI. Raises `ConfigurationFailure` for any other scheme."""
     parts = urlsplit(str(uri))
     if parts.scheme in ("s3", "s3a"):
-        return S3Prefix(f"{parts.netloc}{parts.path}", s3_endpoint, s3_region)
+        return S3Prefix(f"{parts.netloc}{parts.path}", s3_endpoint, region)
     if parts.scheme == "file":
         return LocalFolder(Path(parts.path))
     if "://" in str(uri):

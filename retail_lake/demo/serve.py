@@ -56,7 +56,7 @@ def serve(
     seed: int = SEED,
     *,
     s3_endpoint: str = "",
-    s3_region: str = "us-east-1",
+    region: str = "us-east-1",
     progress: Callable[[str], None] = lambda message: None,
 ) -> Served:
     """Serve the arrival days from start. What lies there already, byte for byte, is left alone.
@@ -70,7 +70,7 @@ def serve(
     last = start + timedelta(days=days - 1)
     if days < 1 or start < FIRST_DAY or last > LAST_DAY:
         raise ConfigurationFailure(f"{days} days from {start} cannot be served: the demo has {FIRST_DAY} to {LAST_DAY}.")
-    place = open_place(landing_uri, s3_endpoint, s3_region)
+    place = open_place(landing_uri, s3_endpoint, region)
     served = Served(start, last, seed)
     for name, found in _systems(seed, start, last):
         progress(f"serving {name}")

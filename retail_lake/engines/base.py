@@ -14,3 +14,7 @@ class Engine(Protocol):
 
     def run(self, job: JobDescription) -> JobReport:
         """Run one job to its end. Raises a `Failure` of the kind that says what may be done about it."""
+
+
+class Stopped(BaseException):
+    """The run was told to stop: a remote job is cancelled before this goes on. Not an `Exception`: nothing may retry it."""

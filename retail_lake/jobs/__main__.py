@@ -1,7 +1,8 @@
-"""`python -m retail_lake.jobs DESCRIPTION [--engine local|spark] [--report FILE]`: the program that remote engines start.
+"""`python -m retail_lake.jobs --description URI [--engine local|spark] [--report URI]`: the program that remote engines start.
 
-Reads a job description (a file, or `-` for standard input), runs it, writes the report as JSON and, where Dagster Pipes
-started it, sends the report there too. Exit status 2 is a configuration failure, 3 a data failure, 4 a transient one.
+Reads a job description (a path, an `s3://` URI, or `-` for standard input), runs it and writes the report, or why there is
+none, as JSON to a path or URI. Where Dagster Pipes started it, what it prints streams there, and so does the word that it
+has reported. Exit status 2 is a configuration failure, 3 a data failure, 4 a transient one, 1 anything else.
 """
 
 from __future__ import annotations
@@ -9,45 +10,106 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake.config import load_settings
-from retail_lake.engines import engine
-from retail_lake.failure import ConfigurationFailure, DataFailure, Failure, TransientFailure
-from retail_lake.jobs.description import JobDescription, JobReport
+from retail_lake.engines import local_engine
+from retail_lake.failure import KINDS
+from retail_lake.jobs.description import FailureReport, JobDescription, JobReport
+from retail_lake.storage import read_bytes, write_bytes
 
-STATUS: dict[type[Failure], int] = {ConfigurationFailure: 2, DataFailure: 3, TransientFailure: 4}
+if TYPE_CHECKING:
+    from dagster_pipes import PipesContext
+
+    from retail_lake.config import Settings
+
+STATUS: Final = {"bug": 1, "configuration": 2, "data": 3, "transient": 4}
+PIPES: Final = ("--dagster-pipes-context", "--dagster-pipes-messages")
+REPORTED: Final = "reported"
+"""Key of the Pipes message that says where the report is."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one job; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m retail_lake.jobs", description="Run one job description to its report.")
-    parser.add_argument("description", help="file of the job description (JSON), or - for standard input")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one job; returns the exit status. Arguments that a service adds of its own are left alone."""
+    parser = argparse.ArgumentParser(
+        prog="python -m retail_lake.jobs", description="Run one job description to its report.", allow_abbrev=False
+    )
+    parser.add_argument(
+        "--description", required=True, help="the job description (JSON): a path, an s3:// URI, or - for standard input"
+    )
     parser.add_argument("--engine", choices=("local", "spark"), help="what runs it (default: as the settings say)")
-    parser.add_argument("--report", type=Path, help="file to write the report to (default: standard output)")
-    chosen = parser.parse_args(arguments)
-    text = sys.stdin.read() if chosen.description == "-" else Path(chosen.description).read_text(encoding="utf-8")
+    parser.add_argument("--report", default="-", help="where the report goes: a path, an s3:// URI, or - for standard output")
+    parser.add_argument("--region", default="", help="AWS region of the description and the report")
+    parser.add_argument("--s3-endpoint", default="", help="address of an S3 server other than AWS's own")
+    for name in PIPES:
+        parser.add_argument(name, default="", help=argparse.SUPPRESS)
+    chosen, _ = parser.parse_known_args(arguments)
+    given = {"region": chosen.region, "s3_endpoint": chosen.s3_endpoint}
+    settings = load_settings(**{name: value for name, value in given.items() if value})
+    with _heard(chosen, settings) as pipes:
+        answer = _answer(chosen.description, chosen.engine, settings)
+        text = answer.model_dump_json()
+        if chosen.report == "-":
+            sys.stdout.write(text + "\n")
+        else:
+            write_bytes(chosen.report, text.encode(), settings)
+        if pipes is not None:
+            pipes.report_custom_message({REPORTED: chosen.report})
+    return STATUS[answer.kind] if isinstance(answer, FailureReport) else 0
+
+
+def _answer(description: str, engine: str | None, settings: Settings) -> JobReport | FailureReport:
+    """Run the job. Whatever goes wrong is an answer too: the launcher must not have to guess."""
     try:
+        text = sys.stdin.read() if description == "-" else read_bytes(description, settings).decode()
         job = JobDescription.model_validate_json(text)
-        report = engine(load_settings(), chosen.engine).run(job)
-    except Failure as failure:
-        sys.stderr.write(f"{failure}\n")
-        return next((status for kind, status in STATUS.items() if isinstance(failure, kind)), 1)
-    if chosen.report:
-        chosen.report.write_text(report.model_dump_json(), encoding="utf-8")
-    else:
-        sys.stdout.write(report.model_dump_json() + "\n")
-    if "DAGSTER_PIPES_CONTEXT" in os.environ:
-        _send(report)
-    return 0
+        shared = load_settings(**job.settings) if job.settings else settings
+        _say(f"{job.table}: {len(job.days) or 'all'} days, {job.input_files:,} files, {job.input_bytes / 1e6:,.1f} MB")
+        started = time.perf_counter()
+        report = local_engine(shared, engine).run(job)
+        rows = sum(d.published for d in report.days)
+        phases = ", ".join(f"{phase} {spent:.1f} s" for phase, spent in report.seconds.items())
+        _say(f"{job.table}: {rows:,} rows staged in {time.perf_counter() - started:.1f} s ({phases})")
+        return report
+    except Exception as error:
+        kind = next((word for word, of in KINDS.items() if isinstance(error, of)), "bug")
+        trace = traceback.format_exc() if kind == "bug" else ""
+        sys.stderr.write(trace or f"{error}\n")
+        return FailureReport(kind=kind, message=str(error) or type(error).__name__, trace=trace)  # type: ignore[arg-type]
 
 
-def _send(report: JobReport) -> None:
-    """One transport of the report: a Pipes message. The launcher turns it into materializations and check results."""
-    from dagster_pipes import open_dagster_pipes
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
-    with open_dagster_pipes() as pipes:
-        pipes.report_custom_message({"report": report.model_dump(mode="json")})
+
+@contextmanager
+def _heard(chosen: argparse.Namespace, settings: Settings) -> Iterator[PipesContext | None]:
+    """An open Pipes session where Dagster asked for one, by arguments or environment; what is printed streams to it."""
+    params: dict[str, Any] = {name: getattr(chosen, name[2:].replace("-", "_")) for name in PIPES}
+    in_environment = "DAGSTER_PIPES_CONTEXT" in os.environ
+    if not any(params.values()) and not in_environment:
+        yield None
+        return
+    import dagster_pipes as dp
+
+    if in_environment:
+        with dp.open_dagster_pipes() as pipes:
+            yield pipes
+        return
+    from retail_lake.aws import client
+
+    s3 = client("s3", settings)
+    with dp.open_dagster_pipes(
+        context_loader=dp.PipesS3ContextLoader(client=s3),
+        message_writer=dp.PipesS3MessageWriter(client=s3, interval=2),
+        params_loader=dp.PipesMappingParamsLoader({name[2:].replace("-", "_").upper(): value for name, value in params.items()}),
+    ) as pipes:
+        yield pipes
 
 
 if __name__ == "__main__":

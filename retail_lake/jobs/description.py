@@ -19,10 +19,12 @@ class _Document(BaseModel):
 
 
 class DataFile(_Document):
-    """One Parquet file of a pinned snapshot."""
+    """One Parquet file of a pinned snapshot: its rows, its size in bytes and, where the table has days, the one it holds."""
 
     uri: str
     rows: int
+    size: int = 0
+    day: date | None = None
 
 
 class PinnedInput(_Document):
@@ -64,6 +66,7 @@ class JobDescription(_Document):
     `days` is empty for an unpartitioned table. `fingerprints` has, for each day (or for `whole`), a digest of the code
     and the inputs: equal fingerprints mean equal results. `previous` is the published state of an unpartitioned table, to
     tell which days see a change. `listed_at` is when the landing was listed. `staging` is a URI prefix of this job's own.
+    `settings` are those of the lake that the job's process must share, wherever it runs.
     """
 
     version: Literal[1] = VERSION
@@ -83,6 +86,17 @@ class JobDescription(_Document):
     last_day: date
     store_time_zone: str
     staging: str
+    settings: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of all that the job reads, as stored."""
+        return sum(f.size for f in self.landed) + sum(f.size for i in self.inputs for f in i.files)
+
+    @property
+    def input_files(self) -> int:
+        """Files that the job reads."""
+        return len(self.landed) + sum(len(i.files) for i in self.inputs)
 
 
 class StagedFile(_Document):
@@ -137,6 +151,7 @@ class DayReport(_Document):
 class JobReport(_Document):
     """What a job staged and found. `samples` are violating rows by rule, masked. `seconds` is by phase. `changed` is, for
     an unpartitioned table, the first and last day that see a change against the previous state; None if none does.
+    `usage` is what a remote engine used of AWS, by unit (`cost/usage.py`).
     """
 
     version: Literal[1] = VERSION
@@ -149,3 +164,13 @@ class JobReport(_Document):
     samples: dict[str, list[dict[str, str | None]]] = Field(default_factory=dict)
     seconds: dict[str, float] = Field(default_factory=dict)
     changed: tuple[date, date] | None = None
+    usage: dict[str, float] = Field(default_factory=dict)
+
+
+class FailureReport(_Document):
+    """Why a job could not give a report. `kind` is transient, data, configuration or bug; a bug has its stack trace."""
+
+    version: Literal[1] = VERSION
+    kind: Literal["transient", "data", "configuration", "bug"]
+    message: str
+    trace: str = ""

@@ -67,7 +67,7 @@ def use_s3(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     import_extension("httpfs", con=connection)
     connection.execute("LOAD httpfs")
     found = boto3.Session().get_credentials()
-    options = {"REGION": settings.s3_region}
+    options = {"REGION": settings.region}
     if found is not None:
         frozen = found.get_frozen_credentials()
         options |= {"KEY_ID": frozen.access_key, "SECRET": frozen.secret_key}

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import date
 
 from retail_lake.contract import Column, Layer, Rule, Severity, Table
-from retail_lake.failure import DataFailure
+from retail_lake.failure import ConfigurationFailure, DataFailure
 from retail_lake.jobs.audit import Samples, audit
 from retail_lake.jobs.changes import changed_days
 from retail_lake.jobs.description import (
@@ -49,8 +49,13 @@ def run(job: JobDescription, session: Session) -> JobReport:
     """Run one job to its report.
 
     Raises `DataFailure` when the transformation meets a value that its contract type cannot hold, or gives rows of days
-    that were not asked for.
+    that were not asked for; `ConfigurationFailure` when this code is not the code that planned the job.
     """
+    if (ours := TABLES[job.table].code_version) != job.code_version:
+        raise ConfigurationFailure(
+            f"{job.table}: the job was planned with version {job.code_version} of the table, and what should run it has {ours}."
+            " Run `retail-lake deploy`, so that both are the same."
+        )
     start_import()
     return _Job(job, session).run()
 

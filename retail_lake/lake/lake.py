@@ -24,6 +24,7 @@ from retail_lake.tables import TABLES
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.expressions import BooleanExpression
+    from pyiceberg.manifest import DataFile as IcebergFile
     from pyiceberg.table import Table as IcebergTable
 
 PUBLICATIONS = "ops.publications"
@@ -79,9 +80,7 @@ class Lake:
             settings.home.mkdir(parents=True, exist_ok=True)
         properties = {"uri": settings.catalog_uri, "warehouse": self.location}
         if self.location.startswith("s3://"):
-            properties |= {"s3.region": settings.s3_region} | (
-                {"s3.endpoint": settings.s3_endpoint} if settings.s3_endpoint else {}
-            )
+            properties |= {"s3.region": settings.region} | ({"s3.endpoint": settings.s3_endpoint} if settings.s3_endpoint else {})
         if settings.py_io_impl:
             properties["py-io-impl"] = settings.py_io_impl
         # The first two processes of a new lake may both find the catalog's own tables missing.
@@ -167,7 +166,8 @@ class Lake:
                 raise DataFailure(
                     f"{name}: another client wrote delete files to it; rewrite the table without them and try again"
                 )
-            files.append(DataFile(uri=task.file.file_path, rows=task.file.record_count))
+            file = task.file
+            files.append(DataFile(uri=file.file_path, rows=file.record_count, size=file.file_size_in_bytes, day=_day_of(file)))
         files.sort(key=lambda f: f.uri)
         return PinnedInput(
             table=name,
@@ -230,3 +230,11 @@ class Lake:
         current = location == stored.metadata_location
         if expire_snapshots(stored, keep=timedelta(0)) and current:
             self._publications = (stored.metadata_location, known)
+
+
+def _day_of(file: IcebergFile) -> date | None:
+    """The day of a file of a table that is partitioned by one."""
+    held = file.partition[0] if len(file.partition) else None
+    if isinstance(held, int):
+        return date(1970, 1, 1) + timedelta(days=held)
+    return held if isinstance(held, date) else None

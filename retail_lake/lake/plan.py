@@ -24,6 +24,9 @@ from retail_lake.tables import TABLES, inputs
 # Raised when the job program comes to give other results for the same contract and inputs.
 PROGRAM_VERSION = 1
 
+_SHARED = ("lake_uri", "landing_uri", "s3_endpoint", "region", "store_time_zone")
+"""The settings that a job's process must share with the lake's; none of them is secret."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -206,6 +209,7 @@ def _describe(
         last_day=settings.last_day,
         store_time_zone=settings.store_time_zone,
         staging=f"{lake.data_location(table.full_name)}/data/{job_id}-{uuid.uuid4().hex[:8]}",
+        settings={name: str(getattr(settings, name)) for name in _SHARED if getattr(settings, name)},
     )
 
 

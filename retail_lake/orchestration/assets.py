@@ -14,6 +14,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from retail_lake.contract import Table
+from retail_lake.engines.routed import choose
 from retail_lake.orchestration.checks import check_specs, in_words, warehouse_check_specs
 from retail_lake.orchestration.graph import LANDING, WAREHOUSE, Graph, table_key, warehouse_key
 from retail_lake.orchestration.step import BUILD_DAYS, Materialize, RunOptions, run_step
@@ -100,7 +101,7 @@ def _spec(graph: Graph, table: Table, lineage: Mapping[str, list[tuple[str, str]
         group_name=str(table.layer),
         partitions_def=graph.partitions(table),
         owners=[table.owner],
-        kinds={"iceberg", _ENGINE_KINDS["spark" if table.spark else graph.settings.engine], str(table.layer)},
+        kinds={"iceberg", _ENGINE_KINDS[choose(graph.settings, table)], str(table.layer)},
         tags=_tags(table, str(table.layer)),
         metadata=metadata,
         skippable=True,

@@ -14,7 +14,9 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field
 
+from retail_lake.config import ENGINES
 from retail_lake.contract import Table
+from retail_lake.engines.routed import RoutedEngine
 from retail_lake.failure import ConfigurationFailure, TransientFailure
 from retail_lake.orchestration.events import emit, events_of, key_of
 from retail_lake.orchestration.flow import AssetResult, Flow
@@ -26,7 +28,6 @@ Materialize = Callable[..., Any]
 
 
 BUILD_DAYS: Final = "build_days"
-ENGINES: Final = ("local", "spark")
 Progress = Callable[[str], None]
 _WATCHER: ContextVar[tuple[Progress | None, list[AssetResult]] | None] = ContextVar("watcher", default=None)
 
@@ -79,10 +80,10 @@ def run_step(
         raise dg.Failure(f"Say for which days: {', '.join(daily)} are built by day.", allow_retries=False)
 
     def build(table: Table, days: Sequence[date], unavailable: frozenset[date]) -> Any:
-        engine = "spark" if table.spark else config.engine or settings.engine
+        engine = RoutedEngine(settings, table, lambda name: getattr(resources, name).it, config.engine)
         return materialize(
             resources.lake.it,
-            getattr(resources, engine).it,
+            engine,
             table,
             days,
             run_id=run_id,

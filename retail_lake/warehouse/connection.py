@@ -88,7 +88,7 @@ def _use_s3(connection: DuckDBPyConnection, settings: Settings) -> None:
 
     import_extension("httpfs", con=connection)
     found = boto3.Session().get_credentials()
-    options = {"REGION": settings.s3_region}
+    options = {"REGION": settings.region}
     if found:
         frozen = found.get_frozen_credentials()
         options |= {"KEY_ID": frozen.access_key or "", "SECRET": frozen.secret_key or "", "SESSION_TOKEN": frozen.token or ""}

@@ -17,7 +17,7 @@ def main() -> None:
     home, days = sys.argv[1], int(sys.argv[2])
     started = time.perf_counter()
     from retail_lake.config import Settings
-    from retail_lake.engines import engine
+    from retail_lake.engines import local_engine
     from retail_lake.lake.lake import Lake
     from retail_lake.materialize import materialize
     from retail_lake.tables import TABLES
@@ -27,7 +27,7 @@ def main() -> None:
     wanted = [first + timedelta(days=i) for i in range(days)]
     with tempfile.TemporaryDirectory() as own:
         settings = Settings(home=own, landing_uri=f"{home}/landing", first_day=first, last_day=wanted[-1])  # type: ignore[arg-type]
-        lake, local = Lake(settings), engine(settings)
+        lake, local = Lake(settings), local_engine(settings)
         for table in TABLES.values():
             outcome = materialize(lake, local, table, wanted, run_id="benchmark")
             inside = sum(outcome.seconds.get(p, 0.0) for p in ("transform", "stage", "audit"))
