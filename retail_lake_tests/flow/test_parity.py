@@ -70,7 +70,7 @@ def test_the_program_that_remote_engines_start_does_the_same(pilot: Pilot, tmp_p
     job = job_of(pilot, "silver.sales", tmp_path / "program")
     (tmp_path / "job.json").write_text(job.model_dump_json())
     report = tmp_path / "report.json"
-    done = started(pilot, str(tmp_path / "job.json"), "--report", str(report))
+    done = started(pilot, "--description", str(tmp_path / "job.json"), "--report", str(report))
     assert done.returncode == 0, done.stderr
     found = JobReport.model_validate_json(report.read_text())
     here = LocalEngine(pilot.settings).run(job.model_copy(update={"staging": f"file://{tmp_path / 'here'}"}))
@@ -81,7 +81,7 @@ def test_the_program_that_remote_engines_start_does_the_same(pilot: Pilot, tmp_p
 
 def test_the_program_says_what_is_wrong_with_its_description(pilot: Pilot, tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text('{"version": 2}')
-    done = started(pilot, str(tmp_path / "job.json"))
+    done = started(pilot, "--description", str(tmp_path / "job.json"))
     assert done.returncode != 0
     assert "version" in done.stderr
 
