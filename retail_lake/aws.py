@@ -6,6 +6,7 @@ AWS's own chain and are neither settings nor logged; `AWS_ENDPOINT_URL` and its 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from retail_lake.config import Settings
 
 ATTEMPTS: Final = 6
+_MAKING = threading.Lock()
+"""Clients may be shared by threads, but boto3 makes one at a time."""
 _PASSING: Final = frozenset(
     {
         "ActiveSessionsExceededException",
@@ -55,11 +58,14 @@ def client(service: str, settings: Settings, *, read_timeout: float = 60, attemp
         connect_timeout=10,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": attempts},
+        # A call of a Lambda function is silent for as long as it works, and routers forget silent connections.
+        tcp_keepalive=True,
         # An S3 server by its address has no name per bucket.
         s3={"addressing_style": "path"} if service == "s3" and settings.s3_endpoint else None,
     )
     endpoint = settings.s3_endpoint if service == "s3" else ""
-    return boto3.client(service, config=config, endpoint_url=endpoint or None)
+    with _MAKING:
+        return boto3.client(service, config=config, endpoint_url=endpoint or None)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ settings: AWS credentials come from the environment's own chain.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,18 @@ EngineName = Literal["local", "spark", "glue", "emr_serverless", "emr", "awslamb
 ENGINES: Final[tuple[EngineName, ...]] = ("local", "spark", "glue", "emr_serverless", "emr", "awslambda")
 REMOTE: Final[tuple[EngineName, ...]] = ("glue", "emr_serverless", "emr", "awslambda")
 """The engines that run a job on AWS."""
+_ARTIFACTS: Final = {"artifacts_uri": "where remote jobs run from"}
+_NEEDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "glue": {**_ARTIFACTS, "glue_role": "the role of Glue jobs"},
+    "emr_serverless": {
+        **_ARTIFACTS,
+        "emr_serverless_application": "where analytics run",
+        "emr_serverless_role": "the role of those jobs",
+    },
+    "emr": {**_ARTIFACTS, "emr_cluster": "the cluster to run on"},
+    "awslambda": _ARTIFACTS,
+}
+"""The settings that an engine cannot do without, and what for."""
 
 
 class Settings(BaseSettings):
@@ -129,24 +142,33 @@ class Settings(BaseSettings):
         needed: dict[str, str] = {}
         if self.profile == "aws":
             needed |= {"lake_uri": "where the lake is", "landing_uri": "where files arrive"}
-        if engines & {*REMOTE}:
-            needed["artifacts_uri"] = "where remote jobs run from"
-        if "glue" in engines:
-            needed["glue_role"] = "the role of Glue jobs"
-        if "emr_serverless" in engines:
-            needed |= {"emr_serverless_application": "where analytics run", "emr_serverless_role": "the role of those jobs"}
-        if "emr" in engines:
-            needed["emr_cluster"] = "the cluster to run on"
-        missing = [f"{PREFIX}{name.upper()} is not set: {why}" for name, why in needed.items() if not getattr(self, name)]
+        for engine in engines:
+            needed |= _NEEDS.get(engine, {})
+        if self.warehouse == "redshift":
+            needed.setdefault("artifacts_uri", "where Redshift reads what to load")
+        missing = self._unset(needed)
         if self.warehouse == "redshift" and bool(self.redshift_workgroup) == bool(self.redshift_cluster):
             missing.append(f"set either {PREFIX}REDSHIFT_WORKGROUP or {PREFIX}REDSHIFT_CLUSTER: the warehouse")
         return missing
+
+    def _unset(self, needed: Mapping[str, str]) -> list[str]:
+        return [f"{PREFIX}{name.upper()} is not set: {why}" for name, why in needed.items() if not getattr(self, name)]
+
+    def check_engine(self, name: EngineName) -> None:
+        """Raise `ConfigurationFailure` if an engine asked for by name, not by these settings, cannot do with them."""
+        wrong = self._unset(_NEEDS.get(name, {}))
+        if name in REMOTE and not self.lake_uri.startswith("s3://"):
+            wrong.append(f"{PREFIX}LAKE_URI must be s3://bucket/prefix, not {self.lake_uri}")
+        if wrong:
+            raise ConfigurationFailure(f"The engine {name} cannot run: {'; '.join(wrong)}")
 
     def _not_on_s3(self) -> list[str]:
         """Locations that AWS cannot reach."""
         named = {"artifacts_uri": self.artifacts_uri, "athena_output": self.athena_output}
         if self.profile == "aws":
             named |= {"lake_uri": self.lake_uri, "landing_uri": self.landing_uri}
+        elif self.warehouse == "redshift":
+            named["lake_uri"] = self.lake_uri
         return [
             f"{PREFIX}{n.upper()} must be s3://bucket/prefix, not {v}"
             for n, v in named.items()
@@ -157,6 +179,13 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The stores' time zone."""
         return ZoneInfo(self.store_time_zone)
+
+    @property
+    def served_from(self) -> str:
+        """Where the warehouse is, for people."""
+        if self.warehouse == "duckdb":
+            return str(self.warehouse_path)
+        return f"{self.redshift_workgroup or self.redshift_cluster}/{self.redshift_database}/{self.redshift_schema}"
 
     @property
     def days(self) -> list[date]:

@@ -52,17 +52,18 @@ def filesystem(uri: str, settings: Settings) -> tuple[fs.FileSystem, str]:
 def read_bytes(uri: str, settings: Settings) -> bytes:
     """All bytes of one file. Raises FileNotFoundError if there is none."""
     system, path = filesystem(uri, settings)
-    with _failures(uri), system.open_input_file(path) as file:
+    with failures(uri), system.open_input_file(path) as file:
         return file.read()
 
 
 def write_bytes(uri: str, data: bytes, settings: Settings) -> None:
     """Write one file, with its folders, replacing one of the same name."""
     system, path = filesystem(uri, settings)
-    with _failures(uri):
+    with failures(uri):
         if isinstance(system, fs.LocalFileSystem):
             system.create_dir(str(Path(path).parent), recursive=True)
-        with system.open_output_stream(path) as file:
+        # By the name's end, pyarrow would compress.
+        with system.open_output_stream(path, compression=None) as file:
             file.write(data)
 
 
@@ -73,7 +74,7 @@ def list_files(uri: str, settings: Settings, *, hidden: bool = False) -> list[St
     work in progress.
     """
     system, path = filesystem(uri, settings)
-    with _failures(uri):
+    with failures(uri):
         found = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
     start = len(path.rstrip("/")) + 1
     keys = ((info.path[start:], info) for info in found if info.type == fs.FileType.File)
@@ -86,7 +87,7 @@ def delete_prefix(uri: str, settings: Settings) -> None:
     system, path = filesystem(uri, settings)
     if len([part for part in path.split("/") if part]) < 2:
         raise ConfigurationFailure(f"{uri}: refusing to delete a whole bucket or top folder")
-    with _failures(uri):
+    with failures(uri):
         system.delete_dir_contents(path, missing_dir_ok=True)
 
 
@@ -94,14 +95,14 @@ def delete_files(uris: Iterable[str], settings: Settings) -> None:
     """Delete these files; one that is not there any more is no matter."""
     for uri in uris:
         system, path = filesystem(uri, settings)
-        with suppress(FileNotFoundError), _failures(uri):
+        with suppress(FileNotFoundError), failures(uri):
             system.delete_file(path)
 
 
 def copy(source: str, target: str, settings: Settings) -> None:
     """Copy one file or everything below a location, between any two kinds of location."""
     (from_system, from_path), (to_system, to_path) = filesystem(source, settings), filesystem(target, settings)
-    with _failures(f"{source} to {target}"):
+    with failures(f"{source} to {target}"):
         if isinstance(to_system, fs.LocalFileSystem):
             to_system.create_dir(str(Path(to_path).parent), recursive=True)
         fs.copy_files(from_path, to_path, source_filesystem=from_system, destination_filesystem=to_system)
@@ -123,7 +124,7 @@ def _s3(endpoint: str, region: str) -> fs.S3FileSystem:
 
 
 @contextmanager
-def _failures(uri: str) -> Iterator[None]:
+def failures(uri: str) -> Iterator[None]:
     """Turn the file systems' errors into failures by what may be done about them; a missing file stays what it is."""
     try:
         yield

@@ -151,7 +151,7 @@ class DayReport(_Document):
 class JobReport(_Document):
     """What a job staged and found. `samples` are violating rows by rule, masked. `seconds` is by phase. `changed` is, for
     an unpartitioned table, the first and last day that see a change against the previous state; None if none does.
-    `usage` is what a remote engine used of AWS, by unit (`cost/usage.py`).
+    `usage` is what a remote engine used of AWS, by unit (`cost/usage.py`), and `console` where AWS shows the job.
     """
 
     version: Literal[1] = VERSION
@@ -165,6 +165,7 @@ class JobReport(_Document):
     seconds: dict[str, float] = Field(default_factory=dict)
     changed: tuple[date, date] | None = None
     usage: dict[str, float] = Field(default_factory=dict)
+    console: str = ""
 
 
 class FailureReport(_Document):
