@@ -18,7 +18,15 @@ from datetime import date, timedelta
 from pathlib import Path
 
 FIRST = date(2017, 1, 1)
-MODULES = ("retail_lake.definitions", "dagster", "great_expectations", "pyiceberg.catalog.sql", "duckdb", "sqlglot")
+MODULES = (
+    "retail_lake.definitions",
+    "retail_lake.jobs.__main__",
+    "dagster",
+    "great_expectations",
+    "pyiceberg.catalog.sql",
+    "duckdb",
+    "sqlglot",
+)
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,12 @@ def phases(home: Path, days: int) -> dict[str, float]:
     return dict(json.loads(cost.output.strip().splitlines()[-1]))
 
 
+def artifact(home: Path) -> dict[str, float]:
+    """Sizes and start of what is deployed to AWS, in the unit that each name ends with."""
+    cost = process(home, "-m", "retail_lake_tests.benchmarks.artifact")
+    return dict(json.loads(cost.output.strip().splitlines()[-1]))
+
+
 def show(what: str, cost: Cost, *, to: float | None = None) -> None:
     ratio = f"{cost.seconds / to:8.2f} x floor" if to else ""
     print(f"{what:<44}{cost.seconds:9.1f} s {cost.megabytes:9,.0f} MB  {ratio}", flush=True)
@@ -112,6 +126,9 @@ def main() -> None:
         for phase, seconds in spent.items():
             print(f"  {phase:<42}{seconds:9.1f} s")
         print(f"  {'Dagster: events, checks, warehouse (the rest)':<42}{whole.seconds - sum(spent.values()):9.1f} s")
+        print("\nwhat is deployed to AWS")
+        for name, value in artifact(fresh).items():
+            print(f"  {name:<42}{value:9.2f}")
         if chosen.spark:
             spark = root / "spark"
             serve(spark, FIRST, chosen.days)
