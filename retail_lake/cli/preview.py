@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from retail_lake.cli.common import DAY
+from retail_lake.config import ENGINES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("table")
 @click.option("--day", type=DAY, required=True, help="The day to build; for an unpartitioned table any day of the lake.")
 @click.option("--rows", type=click.IntRange(min=0), default=10, show_default=True, help="How many of its rows to show.")
-@click.option("--engine", type=click.Choice(["local", "spark"]), help="What runs it (default: as the settings say).")
+@click.option("--engine", type=click.Choice(ENGINES), help="What runs it (default: as the settings say).")
 def command(table: str, day: date, rows: int, engine: str | None) -> None:
     """Build TABLE for a day from what is published now, audit it, show the verdicts and some rows, and throw it away.
 
@@ -29,8 +30,8 @@ def command(table: str, day: date, rows: int, engine: str | None) -> None:
     """
     from retail_lake.cli.common import check_day, console, find_tables, settings
     from retail_lake.cli.trial import describe, staging
-    from retail_lake.engines import local_engine
-    from retail_lake.engines.routed import RoutedEngine
+    from retail_lake.engines import open_engine
+    from retail_lake.engines.routed import choose
     from retail_lake.lake.lake import Lake
     from retail_lake.tables import TABLES
 
@@ -38,10 +39,12 @@ def command(table: str, day: date, rows: int, engine: str | None) -> None:
     check_day(day, current)
     (found,) = find_tables([table], TABLES)
     out = console()
-    with staging(current, describe(Lake(current), found, day)) as job:
-        routed = RoutedEngine(current, found, lambda name: local_engine(current, name), engine or "")
-        with console(stderr=True).status(f"Building {found.full_name} on {routed.name} ..."):
-            report = routed.run(job)
+    described = describe(Lake(current), found, day)
+    chosen = choose(current, found, engine or "", described.input_bytes)
+    opened = open_engine(current, chosen)
+    with staging(current, described, chosen) as job:
+        with console(stderr=True).status(f"Building {found.full_name} on {chosen} ..."):
+            report = opened.run(job)
         for of_day in report.days:
             _show_report(out, found, of_day)
         _show_samples(out, report)

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from retail_lake.config import EngineName
+
+OURS: Final = "retail-lake:"
+"""What the tags begin with that say which run, table and days a job is of."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,13 @@ class State(StrEnum):
 @dataclass(frozen=True)
 class Status:
     """A remote job as its service sees it. `reason` is the service's own words for a failure; `usage` what it used so
-    far, by unit of `cost/usage.py` (`dpu_seconds`, `vcpu_hours`, `gb_hours`, `gb_seconds`, …)."""
+    far, by unit of `cost/usage.py` (`dpu_seconds`, `vcpu_hours`, `gb_hours`, `gb_seconds`, …); `ended_at` (with its zone)
+    when it ended, where the service says so."""
 
     state: State
     reason: str = ""
     usage: Mapping[str, float] = field(default_factory=dict)
+    ended_at: datetime | None = None
 
 
 class Control(Protocol):

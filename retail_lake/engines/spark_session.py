@@ -1,4 +1,4 @@
-"""A local Spark session with the settings that give portable SQL its one meaning.
+"""A Spark session with the settings that give portable SQL its one meaning: on this machine, or of the cluster one is on.
 
 Belongs here: finding a JVM and building the session. Does not: what runs on it (`engines/spark.py`, `jobs/`).
 PySpark is imported on use.
@@ -22,7 +22,7 @@ from retail_lake.failure import ConfigurationFailure
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# What a transformation means depends on these; Glue and EMR jobs set the same.
+# What a transformation means depends on these.
 MEANING: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
@@ -63,6 +63,16 @@ def local_session(name: str = "retail_lake", *, threads: int = 2, more: Mapping[
 
     builder = SparkSession.builder
     for key, value in local_settings(name, threads=threads, more=more).items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def cluster_session() -> SparkSession:
+    """The session of the Spark that runs this program: its sizes are the service's business, what SQL means is ours."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder
+    for key, value in MEANING.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 

@@ -1,8 +1,9 @@
-"""`python -m retail_lake.jobs --description URI [--engine local|spark] [--report URI]`: the program that remote engines start.
+"""`python -m retail_lake.jobs --description URI [--report URI] [--engine …]`: the program that remote engines start.
 
 Reads a job description (a path, an `s3://` URI, or `-` for standard input), runs it and writes the report, or why there is
 none, as JSON to a path or URI. Where Dagster Pipes started it, what it prints streams there, and so does the word that it
-has reported. Exit status 2 is a configuration failure, 3 a data failure, 4 a transient one, 1 anything else.
+has reported. Exit status 2 is a configuration failure, 3 a data failure, 4 a transient one, 5 that it was told to stop
+(`--cancel`), 1 anything else.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from retail_lake.config import load_settings
 from retail_lake.engines import local_engine
 from retail_lake.failure import KINDS
+from retail_lake.jobs.cancel import ends_when_told
 from retail_lake.jobs.description import FailureReport, JobDescription, JobReport
 from retail_lake.storage import read_bytes, write_bytes
 
@@ -41,7 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--description", required=True, help="the job description (JSON): a path, an s3:// URI, or - for standard input"
     )
-    parser.add_argument("--engine", choices=("local", "spark"), help="what runs it (default: as the settings say)")
+    parser.add_argument("--engine", choices=("local", "spark"), default="local", help="what runs it (default: local)")
+    parser.add_argument(
+        "--session",
+        choices=("local", "cluster"),
+        default="local",
+        help="Spark on this machine, or the one that runs this program",
+    )
+    parser.add_argument("--cancel", default="", help="an object that, once it is there, ends the program: a path or an s3:// URI")
     parser.add_argument("--report", default="-", help="where the report goes: a path, an s3:// URI, or - for standard output")
     parser.add_argument("--region", default="", help="AWS region of the description and the report")
     parser.add_argument("--s3-endpoint", default="", help="address of an S3 server other than AWS's own")
@@ -51,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {"region": chosen.region, "s3_endpoint": chosen.s3_endpoint}
     settings = load_settings(**{name: value for name, value in given.items() if value})
     with _heard(chosen, settings) as pipes:
-        answer = _answer(chosen.description, chosen.engine, settings)
+        with ends_when_told(chosen.cancel, chosen.report, settings):
+            answer = _answer(chosen, settings)
         text = answer.model_dump_json()
         if chosen.report == "-":
             sys.stdout.write(text + "\n")
@@ -62,15 +72,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return STATUS[answer.kind] if isinstance(answer, FailureReport) else 0
 
 
-def _answer(description: str, engine: str | None, settings: Settings) -> JobReport | FailureReport:
+def _answer(chosen: argparse.Namespace, settings: Settings) -> JobReport | FailureReport:
     """Run the job. Whatever goes wrong is an answer too: the launcher must not have to guess."""
     try:
-        text = sys.stdin.read() if description == "-" else read_bytes(description, settings).decode()
+        text = sys.stdin.read() if chosen.description == "-" else read_bytes(chosen.description, settings).decode()
         job = JobDescription.model_validate_json(text)
         shared = load_settings(**job.settings) if job.settings else settings
         _say(f"{job.table}: {len(job.days) or 'all'} days, {job.input_files:,} files, {job.input_bytes / 1e6:,.1f} MB")
         started = time.perf_counter()
-        report = local_engine(shared, engine).run(job)
+        # Spark starts here at the earliest: what is wrong with a description is told before that.
+        report = local_engine(shared, chosen.engine, session=chosen.session).run(job)
         rows = sum(d.published for d in report.days)
         phases = ", ".join(f"{phase} {spent:.1f} s" for phase, spent in report.seconds.items())
         _say(f"{job.table}: {rows:,} rows staged in {time.perf_counter() - started:.1f} s ({phases})")
@@ -104,7 +115,9 @@ def _heard(chosen: argparse.Namespace, settings: Settings) -> Iterator[PipesCont
     from retail_lake.aws import client
 
     s3 = client("s3", settings)
-    with dp.open_dagster_pipes(
+    # A context of this run's own: the one that `open_dagster_pipes` keeps for the life of a process would, in a Lambda that
+    # runs many jobs, go on talking to the first of them.
+    with dp.PipesContext(
         context_loader=dp.PipesS3ContextLoader(client=s3),
         message_writer=dp.PipesS3MessageWriter(client=s3, interval=2),
         params_loader=dp.PipesMappingParamsLoader({name[2:].replace("-", "_").upper(): value for name, value in params.items()}),

@@ -26,6 +26,8 @@ from retail_lake_tests.warehouse.lake_folder import DAY1, fact
         (("preview", "silver.stores", "--day", "2019-01-01"), "2017-01-01 to 2017-01-03"),
         (("preview", "silver.stores", "--day", "yesterday"), "'yesterday' is not a day"),
         (("preview", "silver.sales", "--day", "2017-01-01"), "cannot be built yet"),
+        (("preview", "silver.stores", "--day", "2017-01-01", "--engine", "glue"), "RETAIL_LAKE_ARTIFACTS_URI is not set"),
+        (("parity", "silver.stores", "--day", "2017-01-01", "--engine", "emr"), "RETAIL_LAKE_EMR_CLUSTER is not set"),
         (("status", "nope"), "There is no table nope"),
         (("reload", "silver.stores"), "There is no table silver.stores"),
         (("reload", "dim_store"), "never published"),
