@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
 from retail_lake.contract import Table
 from retail_lake.engines.base import Engine
-from retail_lake.jobs.description import DayReport
+from retail_lake.jobs.description import DayReport, JobReport
 from retail_lake.lake.lake import Lake
 from retail_lake.lake.plan import plan
 from retail_lake.lake.publications import Publication
@@ -27,6 +27,7 @@ class DayOutcome:
     `status` is published, incomplete (published, but a file is missing or unreadable), blocked, superseded (newer inputs
     were published meanwhile), unchanged, or skipped (`reason` says what it waits for). `report` is there when the day was
     built, `known` when it was left as it is. Rows are what readers see now, `previous_rows` what they saw before.
+    `engine` ran the day's job, `console` is where AWS shows it, and `usage` is the day's share of what it used, by unit.
     """
 
     day: date | None
@@ -36,6 +37,9 @@ class DayOutcome:
     previous_rows: int | None = None
     reason: str = ""
     known: Publication | None = None
+    engine: str = ""
+    console: str = ""
+    usage: dict[str, float] = field(default_factory=dict)
 
     @property
     def visible(self) -> bool:
@@ -110,12 +114,16 @@ def materialize(
         for rule, rows in report.samples.items():
             samples.setdefault(rule, rows)
         snapshot_id = published.snapshot_id or snapshot_id
+        shares = _shares(report, published.status)
         for found in report.days:
             previous = before.get(found.day)
             rows_before = previous.rows if previous and previous.visible else None
             status = published.status[found.day]
             rows_now = found.published if status in ("published", "incomplete") else rows_before or 0
-            outcomes[found.day] = DayOutcome(found.day, status, found, rows_now, rows_before)
+            outcomes[found.day] = DayOutcome(
+                found.day, status, found, rows_now, rows_before,
+                engine=report.engine, console=report.console, usage=shares.get(found.day, {}),
+            )  # fmt: skip
     for day in made.unchanged:
         outcomes[day] = _unchanged(day, before[day])
     for day, reason in made.waiting.items():
@@ -126,6 +134,14 @@ def materialize(
     names = ", ".join(engines) or engine.name
     jobs = tuple(j.job_id for j in made.jobs)
     return TableOutcome(table, ordered, samples, dict(seconds), jobs, snapshot_id, names, dict(usage))
+
+
+def _shares(report: JobReport, status: Mapping[date | None, str]) -> dict[date | None, dict[str, float]]:
+    """What a job used, shared over the days it published (over all, if it published none) by the rows that went in."""
+    days = [d for d in report.days if status[d.day] in ("published", "incomplete")] or list(report.days)
+    rows = sum(d.rows_in for d in days)
+    weights = {d.day: d.rows_in / rows if rows else 1 / len(days) for d in days}
+    return {day: {unit: used * weight for unit, used in report.usage.items()} for day, weight in weights.items()}
 
 
 def _unchanged(day: date | None, known: Publication) -> DayOutcome:

@@ -38,11 +38,17 @@ def build_definitions(
     from retail_lake.orchestration.resources import default_resources
 
     settings = settings or current_settings()
+    sensors = []
+    if settings.artifacts_uri:  # only then can there be remote jobs
+        from retail_lake.orchestration.reaper import reaper
+
+        sensors.append(reaper(settings))
     graph = Graph.of(settings, tables, inputs)
     graph.bind()
     return dg.Definitions(
         assets=[*external_assets(graph), lake_assets(graph, materialize)],
         jobs=[build_days(graph)],
+        sensors=sensors,
         resources={**default_resources(settings), **(resources or {})},
         # A process per step would cost seconds each; the one step of a run is the unit of work.
         executor=dg.in_process_executor,

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from retail_lake.config import ENGINES, Settings
 from retail_lake.contract import Table
 from retail_lake.engines.routed import choose
 from retail_lake.orchestration.checks import check_specs, in_words, warehouse_check_specs
@@ -22,7 +23,10 @@ from retail_lake.orchestration.step import BUILD_DAYS, Materialize, RunOptions, 
 STEP = "build"
 TABLES = Path(__file__).resolve().parent.parent / "tables"
 _SHOWN_SOURCES = 4
-_ENGINE_KINDS = {"local": "duckdb", "spark": "spark"}
+_ENGINE_KINDS: Mapping[str, str] = {
+    "local": "duckdb", "spark": "spark", "glue": "glue", "emr_serverless": "emr", "emr": "emr", "awslambda": "lambda",
+}  # fmt: skip
+"""What the UI calls an engine: what it has an icon for, or a name that people know."""
 
 
 def external_assets(graph: Graph) -> list[dg.AssetSpec]:
@@ -57,7 +61,7 @@ def lake_assets(graph: Graph, materialize: Materialize | None = None) -> dg.Asse
         specs=specs,
         check_specs=checks,
         can_subset=True,
-        required_resource_keys={"lake", "warehouse", *_ENGINE_KINDS},
+        required_resource_keys={"lake", "warehouse", *ENGINES},
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def build(context: dg.AssetExecutionContext, config: RunOptions) -> Iterator[Any]:
@@ -113,19 +117,24 @@ def _warehouse_spec(graph: Graph, table: Table) -> dg.AssetSpec:
     return dg.AssetSpec(
         warehouse_key(table),
         deps=[dg.AssetDep(table_key(table))],
-        description=f"`{table.full_name}` in the warehouse, as `{table.name}`.\n\n{description(table)}",
+        description=f"`{table.full_name}` in the warehouse, as `{_served_as(graph.settings, table)}`.\n\n{description(table)}",
         group_name=WAREHOUSE,
         partitions_def=graph.partitions(table),
         owners=[table.owner],
-        kinds={"duckdb", "table"},
+        kinds={graph.settings.warehouse, "table"},
         tags=_tags(table, WAREHOUSE),
         metadata={
-            "dagster/relation_identifier": table.name,
+            "dagster/relation_identifier": _served_as(graph.settings, table),
             "dagster/column_schema": column_schema(table),
             "dagster/column_lineage": column_lineage(graph, same),
         },
         skippable=True,
     )
+
+
+def _served_as(settings: Settings, table: Table) -> str:
+    """What readers of the warehouse call a table."""
+    return f"{settings.redshift_schema}.{table.name}" if settings.warehouse == "redshift" else table.name
 
 
 def _tags(table: Table, layer: str) -> dict[str, str]:

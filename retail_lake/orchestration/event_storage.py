@@ -21,6 +21,7 @@ from typing import Any
 
 import sqlalchemy as db
 from dagster import AssetKey, DagsterEvent, DagsterEventType, EventLogEntry
+from dagster._core.events import JobFailureData
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
@@ -207,9 +208,11 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
 
 def _without_foreseen_stack(event: DagsterEvent) -> DagsterEvent:
     """A failure that the project foresaw has a message that says it all; the stack would be Dagster's own."""
-    if event.event_type is DagsterEventType.RUN_FAILURE and event.job_failure_data.first_step_failure_event is not None:
-        first = _without_foreseen_stack(event.job_failure_data.first_step_failure_event)
-        return event._replace(event_specific_data=event.job_failure_data._replace(first_step_failure_event=first))
+    if event.event_type is DagsterEventType.RUN_FAILURE:
+        said = event.event_specific_data  # None, where a run was found dead by somebody else
+        if isinstance(said, JobFailureData) and said.first_step_failure_event is not None:
+            first = _without_foreseen_stack(said.first_step_failure_event)
+            return event._replace(event_specific_data=said._replace(first_step_failure_event=first))
     if event.event_type is DagsterEventType.STEP_FAILURE:
         data = event.step_failure_data
         if data.user_failure_data is not None and data.error is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from retail_lake.contract import Rule, Severity
+from retail_lake.cost.prices import price
 from retail_lake.jobs.description import DayReport, RuleVerdict
 from retail_lake.orchestration.checks import CONSERVATION, conserves, verdict_name
 from retail_lake.orchestration.event_storage import BATCH_SIZE
@@ -48,18 +49,18 @@ def _emit(context: dg.AssetExecutionContext, batch: Sequence[Any]) -> None:
             context.log_event(event)
 
 
-def events_of(result: AssetResult, where: str, selected: frozenset[dg.AssetCheckKey]) -> Iterator[Any]:
-    """Everything to tell of one table. `where` is its location; only `selected` checks are reported."""
+def events_of(result: AssetResult, where: str, region: str, selected: frozenset[dg.AssetCheckKey]) -> Iterator[Any]:
+    """Everything to tell of one table. `where` is its location, `region` has its prices; only `selected` checks are reported."""
     key = key_of(result)
     for day in result.days:
         if not day.bad and day.status != "superseded":
-            yield _materialization(key, result, day, where)
+            yield _materialization(key, result, day, where, region)
     for evaluation in _evaluations(key, result):
         if evaluation.asset_check_key in selected:
             yield evaluation
 
 
-def _materialization(key: dg.AssetKey, result: AssetResult, day: DayResult, where: str) -> dg.AssetMaterialization:
+def _materialization(key: dg.AssetKey, result: AssetResult, day: DayResult, where: str, region: str) -> dg.AssetMaterialization:
     metadata: dict[str, Any] = {"dagster/row_count": day.rows, "status": day.status, "files": _link(where)}
     if not result.in_warehouse:
         metadata["rows_delta"] = day.rows - (day.previous_rows or 0)
@@ -72,8 +73,14 @@ def _materialization(key: dg.AssetKey, result: AssetResult, day: DayResult, wher
             metadata["problems"] = dg.MetadataValue.md(_problems(report))
     if result.snapshot_id is not None:
         metadata["snapshot_id"] = str(result.snapshot_id)  # text: the browser's numbers lose its last digits
-    if result.engine:
-        metadata["engine"] = result.engine
+    if engine := day.engine or result.engine:
+        metadata["engine"] = engine
+    if day.console:
+        metadata["console"] = dg.MetadataValue.url(day.console)
+    if day.usage:
+        # Numbers, so that the UI plots them; a job's are shared over its days, so that their sum is what was used.
+        metadata |= {unit: float(used) for unit, used in day.usage.items()}
+        metadata["cost_usd"] = price(day.usage, region)
     # A table's days are built together, so that there is no time of one day; the sum over them is the table's.
     metadata["seconds"] = round(result.seconds / max(1, len(result.days)), 4)
     return dg.AssetMaterialization(
@@ -140,7 +147,8 @@ def _verdict(key: dg.AssetKey, result: AssetResult, day: DayResult) -> dg.AssetC
         metadata=metadata,
         # An incomplete day is published: it warns.
         severity=dg.AssetCheckSeverity.WARN if day.status == "incomplete" else dg.AssetCheckSeverity.ERROR,
-        description=f"{day.status}: {day.why}" if day.why else day.status,
+        # Its first line: the rest, a job's last log lines say, is in the run's failure once and not with every day.
+        description=f"{day.status}: {day.why.splitlines()[0]}" if day.why else day.status,
         partition=day.day.isoformat() if day.day else None,
     )
 

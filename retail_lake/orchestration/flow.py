@@ -1,11 +1,13 @@
 """One run over the selected tables: which days go on, which stop, and why. No Dagster in here.
 
-Belongs here: how a bad day travels downstream through a run. Does not: building a table (`retail_lake/materialize.py`), loading
-one (`warehouse/`), or telling Dagster (`events.py`).
+Belongs here: how a bad day travels downstream through a run, and when a table is tried again. Does not: building a table
+(`retail_lake/materialize.py`), loading one (`warehouse/`), threads (`at_once.py`), or telling Dagster (`events.py`).
 """
 
 from __future__ import annotations
 
+import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +15,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake.contract import Table
-from retail_lake.failure import DataFailure, TransientFailure
+from retail_lake.engines.base import Stopped
+from retail_lake.failure import ConfigurationFailure, DataFailure, TransientFailure
 from retail_lake.jobs.description import DayReport
+from retail_lake.orchestration.at_once import run_all
 
 if TYPE_CHECKING:
     from retail_lake.lake.publications import Publication
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
 BAD: Final = frozenset({"blocked", "failed", "skipped"})
 """The states of a day that leave readers with what was there before."""
+ATTEMPTS: Final = 3
+PAUSE: Final = 4.0
+"""Seconds, more or less, before the second attempt at a table; four times as many before the third."""
 _NAMED = 3
 """How many days, rules or inputs a message spells out before it only counts."""
 
@@ -32,7 +39,8 @@ class DayResult:
 
     `status` is `published`, `incomplete` (published, but a file is missing), `unchanged`, `superseded` (a newer publication is
     there), `blocked` (its audit failed), `failed` (its job failed) or `skipped` (its input is bad). `why` says it in words.
-    A day that was built has its `report`; one that was left as it is, what is `known` of it.
+    A day that was built has its `report`; one that was left as it is, what is `known` of it. `engine` ran its job, `console`
+    is where AWS shows that job, and `usage` is the day's share of what it used, by unit.
     """
 
     day: date | None
@@ -42,6 +50,9 @@ class DayResult:
     report: DayReport | None = None
     why: str = ""
     known: Publication | None = None
+    engine: str = ""
+    console: str = ""
+    usage: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def bad(self) -> bool:
@@ -65,15 +76,16 @@ class AssetResult:
     @property
     def name(self) -> str:
         """`layer.table`, or `warehouse.table`."""
-        return f"warehouse.{self.table.name}" if self.in_warehouse else self.table.full_name
+        return _name(self.table, self.in_warehouse)
 
 
 @dataclass
 class Flow:
-    """Builds tables one after the other and remembers what went wrong, so that only what depends on it is skipped.
+    """Builds tables and remembers what went wrong, so that only what depends on it is skipped.
 
     `build(table, days, unavailable)` and `load(table, days)` do the work; their outcomes have the shape of
-    `materialize.TableOutcome` and `warehouse.base.LoadOutcome`. `days` are the days asked for.
+    `materialize.TableOutcome` and `warehouse.base.LoadOutcome`. `days` are the days asked for. `stop` is set when the run is
+    to end before its time. `say` is told of second attempts.
     """
 
     graph: Graph
@@ -81,8 +93,34 @@ class Flow:
     build: Callable[[Table, Sequence[date], frozenset[date]], Any]
     load: Callable[[Table, Sequence[date] | None], Any]
     results: list[AssetResult] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+    say: Callable[[str], None] = lambda _: None
+    pause: float = PAUSE
     _bad: dict[str, dict[date | None, str]] = field(default_factory=dict)
     _after: set[tuple[str, date | None]] = field(default_factory=set)
+    _remembering: threading.Lock = field(default_factory=threading.Lock)
+
+    def run_all(self, selection: Sequence[tuple[Table, bool]], told: Callable[[AssetResult], None], *, at_once: int = 1) -> None:
+        """Bring these tables, in dependency order, up to date, `at_once` at a time; each result is `told` in this thread.
+
+        The order in which tables end changes nothing but the order in which they are told.
+        """
+        named = {_name(table, in_warehouse): (table, in_warehouse) for table, in_warehouse in selection}
+        try:
+            run_all(
+                list(named), lambda name: self._needs(*named[name]), lambda name: self.run(*named[name]), told,
+                at_once=at_once, stop=self.stop,
+            )  # fmt: skip
+        finally:
+            places = {name: place for place, name in enumerate(named)}
+            self.results.sort(key=lambda result: places[result.name])
+
+    def _needs(self, table: Table, in_warehouse: bool) -> list[str]:
+        """What comes before a table: what it reads; in the warehouse its lake table, and dimensions before facts."""
+        if not in_warehouse:
+            return [source.full_name for source in self.graph.sources(table)]
+        dimensions = [_name(t, True) for t in self.graph.gold() if not t.day] if table.day else []
+        return [table.full_name, *dimensions]
 
     def run(self, table: Table, in_warehouse: bool) -> AssetResult:
         """Bring one table up to date. A failure of its data or of what it depends on is a result; others are raised."""
@@ -90,20 +128,36 @@ class Flow:
         skipped = {day: why for day in days if (why := self._why_unavailable(table, day, in_warehouse))}
         started = time.monotonic()
         try:
-            result = self._run(table, in_warehouse, days, skipped)
+            result = self._persist(_name(table, in_warehouse), lambda: self._run(table, in_warehouse, days, skipped))
         except (DataFailure, TransientFailure) as error:
             failed = [d for d in days if d not in skipped]
             result = AssetResult(table, in_warehouse, tuple(DayResult(d, "failed", why=str(error)) for d in failed), error=error)
+        except ConfigurationFailure as error:
+            said = str(error)
+            raise ConfigurationFailure(said if said.startswith(table.full_name) else f"{table.full_name}: {said}") from None
         told = {d.day for d in result.days}
         more = tuple(DayResult(day, "skipped", why=why) for day, why in skipped.items() if day not in told)
         result = AssetResult(
             table, in_warehouse, tuple(sorted((*result.days, *more), key=lambda d: d.day or date.min)), result.samples,
             result.snapshot_id, result.engine, time.monotonic() - started, result.error,
         )  # fmt: skip
-        self._after |= {(result.name, day) for day in skipped}
-        self._bad[result.name] = {d.day: d.status for d in result.days if d.bad}
-        self.results.append(result)
+        with self._remembering:
+            self._after |= {(result.name, day) for day in skipped}
+            self._bad[result.name] = {d.day: d.status for d in result.days if d.bad}
+            self.results.append(result)
         return result
+
+    def _persist(self, name: str, work: Callable[[], AssetResult]) -> AssetResult:
+        """Work, and work again after a pause when what went wrong is transient: days that are published by then stay so."""
+        for number in range(1, ATTEMPTS):
+            try:
+                return work()
+            except TransientFailure as failure:
+                pause = self.pause * 4 ** (number - 1) * random.uniform(0.5, 1.5)
+                self.say(f"{name}: attempt {number} of {ATTEMPTS} failed, the next one is in {pause:.0f} s: {failure}")
+            if self.stop.wait(pause):
+                raise Stopped(name)
+        return work()
 
     def _run(self, table: Table, in_warehouse: bool, days: list[date | None], skipped: Mapping[date | None, str]) -> AssetResult:
         if len(skipped) == len(days):
@@ -121,7 +175,18 @@ class Flow:
             table,
             False,
             tuple(
-                DayResult(d.day, d.status, d.rows, d.previous_rows, d.report, skipped.get(d.day) or d.reason or _why(d), d.known)
+                DayResult(
+                    d.day,
+                    d.status,
+                    d.rows,
+                    d.previous_rows,
+                    d.report,
+                    skipped.get(d.day) or d.reason or _why(d),
+                    d.known,
+                    d.engine,
+                    d.console,
+                    d.usage,
+                )
                 for d in outcome.days
             ),
             outcome.samples,
@@ -166,6 +231,10 @@ class Flow:
                 following.setdefault(tuple(after), []).append(result.name)
         lines += [f"  skipped, because they read that{_days(days)} {', '.join(names)}" for days, names in following.items()]
         return "\n".join(lines)
+
+
+def _name(table: Table, in_warehouse: bool) -> str:
+    return f"warehouse.{table.name}" if in_warehouse else table.full_name
 
 
 def _days(days: Sequence[DayResult]) -> str:

@@ -5,13 +5,15 @@ Belongs here: opening those from the settings, on use. Does not: the settings (`
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from retail_lake.config import ENGINES
 from retail_lake.failure import ConfigurationFailure
 
 if TYPE_CHECKING:
@@ -23,11 +25,16 @@ class Opener:
     """Something that is opened when it is first used, and stays open: loading the definitions must open nothing."""
 
     open: Callable[[], Any]
+    _opened: list[Any] = field(default_factory=list)
+    _opening: threading.Lock = field(default_factory=threading.Lock)
 
-    @cached_property
+    @property
     def it(self) -> Any:
-        """The object itself."""
-        return self.open()
+        """The object itself, the same for every thread."""
+        with self._opening:
+            if not self._opened:
+                self._opened.append(self.open())
+            return self._opened[0]
 
 
 def _lake(settings: Settings) -> Any:
@@ -37,15 +44,17 @@ def _lake(settings: Settings) -> Any:
 
 
 def _warehouse(settings: Settings) -> Any:
-    from retail_lake.warehouse.duckdb import DuckDBWarehouse
+    from retail_lake.warehouse import open_warehouse
 
-    return DuckDBWarehouse(settings)
+    return open_warehouse(settings)
 
 
-def _local(settings: Settings) -> Any:
-    from retail_lake.engines.local import LocalEngine
+def _engine(settings: Settings, name: str) -> Any:
+    if name == "spark":
+        return _spark(settings)
+    from retail_lake.engines import open_engine
 
-    return LocalEngine(settings)
+    return open_engine(settings, name)
 
 
 def _spark(settings: Settings) -> Any:
@@ -65,10 +74,9 @@ def _spark(settings: Settings) -> Any:
 def default_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
     """`lake`, `warehouse` and the engines by their names."""
     opens: dict[str, Callable[[], Any]] = {
-        "lake": lambda: _lake(settings),
-        "warehouse": lambda: _warehouse(settings),
-        "local": lambda: _local(settings),
-        "spark": lambda: _spark(settings),
+        "lake": partial(_lake, settings),
+        "warehouse": partial(_warehouse, settings),
+        **{name: partial(_engine, settings, name) for name in ENGINES},
     }
     return {name: resource(opens[name]) for name in opens}
 

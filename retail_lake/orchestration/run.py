@@ -55,6 +55,7 @@ def materialize_range(
     """
     from retail_lake.config import settings as current_settings
     from retail_lake.orchestration import build_definitions
+    from retail_lake.orchestration.alive import process_tag
     from retail_lake.orchestration.instance import open_instance
     from retail_lake.orchestration.step import watching
 
@@ -72,7 +73,7 @@ def materialize_range(
             result = job.execute_in_process(
                 instance=instance,
                 asset_selection=_selection(job, tables),
-                tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat()},
+                tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), **process_tag()},
                 run_config=_run_config(engine, force, quiet=progress is not None),
                 raise_on_error=False,
             )

@@ -5,6 +5,7 @@ Belongs here: what links Dagster's context to the flow. Does not: the flow of ba
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,14 +15,15 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field
 
-from retail_lake.config import ENGINES
+from retail_lake.config import ENGINES, Settings
 from retail_lake.contract import Table
-from retail_lake.engines.routed import RoutedEngine
+from retail_lake.engines import check_name
 from retail_lake.failure import ConfigurationFailure, TransientFailure
 from retail_lake.orchestration.events import emit, events_of, key_of
 from retail_lake.orchestration.flow import AssetResult, Flow
 from retail_lake.orchestration.graph import Graph
 from retail_lake.orchestration.standing import standing
+from retail_lake.orchestration.workers import Workers
 
 Materialize = Callable[..., Any]
 """The shape of `retail_lake.materialize.materialize`."""
@@ -46,7 +48,7 @@ def watching(progress: Progress | None) -> Iterator[list[AssetResult]]:
 class RunOptions(dg.Config):
     """What a run can be told at launch."""
 
-    engine: str = Field("", description="What runs the jobs, `local` or `spark`; empty: as the settings say.")
+    engine: str = Field("", description=f"What runs the jobs, one of {', '.join(ENGINES)}; empty: as the settings say.")
     force: bool = Field(False, description="Build days again whose inputs and code are the same.")
 
 
@@ -56,15 +58,17 @@ def run_step(
     """Run the selection, logging each table's events when it is done. It yields nothing: skipped outputs are not materialized.
 
     Raises `Failure` last if any day is bad; by then every good day is published and told. It may be retried only if
-    all that is wrong is transient.
+    all that is wrong is transient. The step has no retry policy of its own: what is transient was tried again table by table
+    (`flow.py`), a second run of the step would tell everything twice, and Dagster takes a cancelled run for one to retry.
     """
     yield from ()
     if materialize is None:
         from retail_lake.materialize import materialize as materialize_table
 
         materialize = materialize_table
-    run_id, settings, resources = context.run.run_id, graph.settings, context.resources
+    run_id, settings, lake = context.run.run_id, graph.settings, context.resources.lake
     progress, results = _WATCHER.get() or (None, [])
+    say = progress or context.log.info
     days = requested_days(context)
     selection = graph.ordered(context.selected_asset_keys)
     selected = frozenset(context.selected_asset_check_keys)
@@ -72,48 +76,46 @@ def run_step(
         context.log.info("Checks are judged while their table is built; with `force` it is built, and judged, again.")
         emit(context, standing(context.instance, sorted(selected)))
         return
-    if config.engine and config.engine not in ENGINES:
-        raise dg.Failure(
-            f"There is no engine {config.engine!r}: give one of {', '.join(ENGINES)}, or nothing.", allow_retries=False
-        )
     if not days and (daily := [t.full_name for t, _ in selection if t.day]):
         raise dg.Failure(f"Say for which days: {', '.join(daily)} are built by day.", allow_retries=False)
+    stop = threading.Event()
+    workers = Workers(context, settings, stop, say)
 
     def build(table: Table, days: Sequence[date], unavailable: frozenset[date]) -> Any:
-        engine = RoutedEngine(settings, table, lambda name: getattr(resources, name).it, config.engine)
-        return materialize(
-            resources.lake.it,
-            engine,
-            table,
-            days,
-            run_id=run_id,
-            unavailable=unavailable,
-            force=config.force,
-            progress=progress or context.log.info,
-        )
+        engine = workers.engine(table, config.engine)
+        return materialize(lake.it, engine, table, days, run_id=run_id, unavailable=unavailable, force=config.force, progress=say)
 
-    def load(table: Table, days: Sequence[date] | None) -> Any:
-        return resources.warehouse.it.load(table, days, resources.lake.it, run_id=run_id)
-
-    flow = Flow(graph, days, build, load, results)
-    for table, in_warehouse in selection:
-        try:
-            result = flow.run(table, in_warehouse)
-        except ConfigurationFailure as error:
-            said = str(error) if str(error).startswith(table.full_name) else f"{table.full_name}: {error}"
-            raise dg.Failure(said, allow_retries=False) from None
-        where = str(settings.warehouse_path) if in_warehouse else f"{settings.lake_uri}/{table.layer}/{table.name}"
-        events = list(events_of(result, where, selected))
-        told = {e.asset_check_key for e in events if isinstance(e, dg.AssetCheckEvaluation)}
-        untold = [k for k in selected if k.asset_key == key_of(result) and k not in told]
+    def told(result: AssetResult) -> None:
+        events = list(events_of(result, _where(settings, result), settings.region, selected))
+        judged = {e.asset_check_key for e in events if isinstance(e, dg.AssetCheckEvaluation)}
+        rest = [k for k in selected if k.asset_key == key_of(result) and k not in judged]
         # What could not be judged has no verdict; what had no need to be keeps the one it had.
-        emit(context, [*events, *(standing(context.instance, untold) if result.error is None else ())])
+        emit(context, [*events, *(standing(context.instance, rest) if result.error is None else ())])
+
+    flow = Flow(graph, days, build, workers.load, results, stop, say)
+    try:
+        if config.engine:
+            check_name(config.engine)
+        flow.run_all(selection, told, at_once=settings.jobs_at_once)
+    except ConfigurationFailure as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
     if summary := flow.summary():
         errors = [r.error for r in flow.results if r.error]
         blocked = any(d.status == "blocked" for r in flow.results for d in r.days)
         retry = bool(errors) and not blocked and all(isinstance(e, TransientFailure) for e in errors)
         said = "Some days were not published; readers see what was there before. Every other day is done."
         raise dg.Failure(f"{said}\n{summary}{_hint(context)}", allow_retries=retry)
+
+
+def _where(settings: Settings, result: AssetResult) -> str:
+    """Where a table is, for people."""
+    table = result.table
+    if not result.in_warehouse:
+        return f"{settings.lake_uri}/{table.layer}/{table.name}"
+    if settings.warehouse == "duckdb":
+        return str(settings.warehouse_path)
+    server = settings.redshift_workgroup or settings.redshift_cluster
+    return f"{server}/{settings.redshift_database}/{settings.redshift_schema}/{table.name}"
 
 
 def _hint(context: dg.AssetExecutionContext) -> str:

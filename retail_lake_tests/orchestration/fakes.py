@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from retail_lake.config import Settings
 from retail_lake.contract import Column, Landing, Layer, Table, expect
+from retail_lake.engines.base import Stopped
+from retail_lake.engines.control import Channel, State, Status
 from retail_lake.jobs.description import DayReport, FileProblem, RuleVerdict
 from retail_lake.orchestration import build_definitions
 from retail_lake.orchestration.resources import resource
@@ -88,6 +93,9 @@ class DayOutcome:
     rows: int
     reason: str = ""
     known: None = None
+    engine: str = "local"
+    console: str = ""
+    usage: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,13 +111,20 @@ class TableOutcome:
 
 @dataclass
 class FakeFlow:
-    """Stands for `materialize` and for the warehouse. `blocked` and `incomplete` are (table, day); `raises` is by table."""
+    """Stands for `materialize` and for the warehouse. `blocked` and `incomplete` are (table, day); `raises` is by table.
+
+    With `runs_jobs` each table has its engine run something. Loads take `load_seconds` and are put down
+    in a file, which several processes may share, as they begin and end.
+    """
 
     blocked: set[tuple[str, date | None]] = field(default_factory=set)
     incomplete: set[tuple[str, date | None]] = field(default_factory=set)
     raises: dict[str, Exception] = field(default_factory=dict)
     published: set[tuple[str, date | None]] = field(default_factory=set)
     calls: list[tuple[str, tuple[date, ...], frozenset[date]]] = field(default_factory=list)
+    runs_jobs: bool = False
+    load_seconds: float = 0.0
+    loads: Path | None = None
 
     def materialize(
         self, lake: Any, engine: Any, table: Table, days: Sequence[date], *, run_id: str, unavailable: frozenset[date],
@@ -117,6 +132,8 @@ class FakeFlow:
     ) -> TableOutcome:  # fmt: skip
         self.calls.append((table.full_name, tuple(days), unavailable))
         progress(f"{table.full_name}: {len(days)} days")
+        if self.runs_jobs:
+            engine.run(SimpleNamespace(table=table.full_name, input_bytes=1))
         if error := self.raises.get(table.full_name):
             raise error
         return TableOutcome(
@@ -155,18 +172,83 @@ class FakeFlow:
     def _samples(self, table: Table) -> dict[str, list[dict[str, str | None]]]:
         return {r.name: [{"id": None, "card": "***"}] for r in table.rules[:1]}
 
+    def _put_down(self, line: str) -> None:
+        if self.loads:
+            with self.loads.open("a") as file:
+                file.write(f"{line}\n")
+
     def load(self, table: Table, days: Sequence[date] | None, lake: Any, *, run_id: str) -> LoadOutcome:
         here = list(days) if days is not None else [None]
+        self._put_down(f"begin {table.name}")
+        time.sleep(self.load_seconds)
+        self._put_down(f"end {table.name}")
         loaded = tuple(LoadedDay(d, 10, (f"warehouse.{table.name}", d) not in self.published) for d in here)
         self.published |= {(f"warehouse.{table.name}", d) for d in here}
         return LoadOutcome(table.name, loaded, 10 * len(loaded), 7, 0.0)
 
 
-def fake_settings(home: Path, first: date = date(2017, 1, 1), last: date = date(2017, 1, 14)) -> Settings:
-    return Settings(home=home, first_day=first, last_day=last)
+@dataclass
+class FakeControl:
+    """A service that remembers: its jobs' states by remote id, and which of them were cancelled."""
+
+    name: str = "glue"
+    states: dict[str, State] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+
+    def find(self, token: str) -> str | None:
+        return next((i for i in self.states if i == f"job-{token}"), None)
+
+    def status(self, remote_id: str) -> Status:
+        return Status(self.states[remote_id], usage={"dpu_seconds": 60.0})
+
+    def cancel(self, remote_id: str) -> None:
+        self.cancelled.append(remote_id)
+        self.states[remote_id] = State.STOPPED
+
+    def console(self, remote_id: str) -> str:
+        return f"https://console.aws.amazon.com/{remote_id}"
 
 
-def fake_definitions(settings: Settings, flow: FakeFlow, tables: dict[str, Table] | None = None, inputs: Any = None) -> Any:
+@dataclass
+class FakeRemote:
+    """A remote engine whose jobs are marks in a folder, for other processes to see; they last until they are stopped, or
+    `seconds`, if that is not None."""
+
+    folder: Path
+    seconds: float | None = None
+    name: str = "glue"
+    control: FakeControl = field(default_factory=FakeControl)
+    stop: threading.Event = field(default_factory=threading.Event)
+    progress: Callable[[str], None] = print
+    under_way: list[str] = field(default_factory=list)
+    most: list[int] = field(default_factory=list)
+
+    def heard(self, channel: Channel, stop: threading.Event, progress: Callable[[str], None]) -> FakeRemote:
+        return replace(self, stop=stop, progress=progress)
+
+    def run(self, job: Any) -> Any:
+        (self.folder / f"{job.table}.started").touch()
+        self.under_way.append(job.table)
+        self.most.append(len(self.under_way))
+        stopped = self.stop.wait(60 if self.seconds is None else self.seconds)
+        self.under_way.remove(job.table)
+        if stopped:
+            (self.folder / f"{job.table}.cancelled").touch()
+            raise Stopped(job.table)
+
+
+def fake_settings(home: Path, first: date = date(2017, 1, 1), last: date = date(2017, 1, 14), **more: Any) -> Settings:
+    return Settings(home=home, first_day=first, last_day=last, **more)
+
+
+def on_glue(home: Path, **more: Any) -> Settings:
+    """Settings with all jobs on Glue, several at a time."""
+    return fake_settings(home, engine="glue", glue_role="role", artifacts_uri="s3://bucket/artifacts", jobs_at_once=4, **more)
+
+
+def fake_definitions(
+    settings: Settings, flow: FakeFlow, tables: dict[str, Table] | None = None, inputs: Any = None, **resources: Any
+) -> Any:
     return build_definitions(
         settings=settings,
         tables=tables or TABLES,
@@ -176,6 +258,7 @@ def fake_definitions(settings: Settings, flow: FakeFlow, tables: dict[str, Table
             "warehouse": resource(lambda: flow),
             "local": resource(object),
             "spark": resource(object),
+            **{name: resource(lambda it=it: it) for name, it in resources.items()},
         },
         materialize=flow.materialize,
     )

@@ -147,3 +147,11 @@ def test_a_batch_is_kept_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
         assert not storage.has_asset_key(AssetKey("x"))
         instance.report_runless_asset_event(dg.AssetMaterialization(AssetKey("x"), partition="2017-01-01"))
         assert storage.get_materialized_partitions(AssetKey("x")) == {"2017-01-01"}
+
+
+def test_a_run_that_somebody_else_found_dead_is_stored_as_failed(tmp_path: Path) -> None:
+    with open_instance(fake_settings(tmp_path)) as instance:
+        run = instance.create_run_for_job(dg.GraphDefinition("nothing").to_job(), status=dg.DagsterRunStatus.STARTED)
+        instance.report_run_failed(run, "its process is gone")
+        assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+        assert "its process is gone" in [e.get_dagster_event().message for e in instance.all_logs(run.run_id)]

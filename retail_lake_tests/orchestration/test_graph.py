@@ -19,7 +19,17 @@ from retail_lake_tests.orchestration.fakes import INPUTS, TABLES
 from retail_lake_tests.orchestration.graph_text import SNAPSHOT, graph_text
 
 IMPORT_SECONDS = 3.0
-HEAVY = ("great_expectations", "pyspark", "pandas", "pyarrow", "pyiceberg")
+HEAVY = ("great_expectations", "pyspark", "pandas", "pyarrow", "pyiceberg", "boto3", "botocore", "dagster_aws")
+ON_AWS = {
+    "RETAIL_LAKE_PROFILE": "aws",
+    "RETAIL_LAKE_LAKE_URI": "s3://bucket/lake",
+    "RETAIL_LAKE_LANDING_URI": "s3://bucket/landing",
+    "RETAIL_LAKE_ARTIFACTS_URI": "s3://bucket/artifacts",
+    "RETAIL_LAKE_GLUE_ROLE": "glue",
+    "RETAIL_LAKE_EMR_SERVERLESS_APPLICATION": "application",
+    "RETAIL_LAKE_EMR_SERVERLESS_ROLE": "emr",
+    "RETAIL_LAKE_REDSHIFT_WORKGROUP": "workgroup",
+}
 LOAD = """
 import json, sys, time
 import retail_lake.definitions
@@ -70,6 +80,19 @@ def test_lineage_names_columns_that_exist(definitions: dg.Definitions) -> None:
     assert [(d.asset_key.path, d.column_name) for d in sold] == [(["gold", "fact_sales"], "sales_value")]
 
 
+def test_on_aws_the_graph_names_what_runs_a_table_and_where_it_is_served() -> None:
+    here = {name.removeprefix("RETAIL_LAKE_").lower(): value for name, value in ON_AWS.items()}
+    on_aws = build_definitions(settings=Settings(**here))  # type: ignore[arg-type]
+    specs = {s.key.to_user_string(): s for s in on_aws.resolve_all_asset_specs()}
+    assert specs["silver/sales"].kinds == {"iceberg", "glue", "silver"}
+    assert specs["gold/fact_sales"].kinds == {"iceberg", "emr", "gold"}
+    assert specs["warehouse/fact_sales"].kinds == {"redshift", "table"}
+    assert specs["warehouse/fact_sales"].metadata["dagster/relation_identifier"] == "gold.fact_sales"
+    assert [s.name for s in on_aws.sensors or ()] == ["reaper"]
+    assert on_aws.sensors and on_aws.sensors[0].default_status is dg.DefaultSensorStatus.RUNNING  # type: ignore[union-attr]
+    assert not build_definitions(settings=Settings()).sensors
+
+
 def test_days_reach_from_the_first_to_the_last_of_the_settings() -> None:
     from datetime import date
 
@@ -91,8 +114,9 @@ def test_all_that_is_wrong_with_the_types_is_one_message() -> None:
     assert second == "gold.mart: column day is in the contract, and not in the SQL"
 
 
-def test_loading_is_fast_and_light(tmp_path: Path) -> None:
-    environment = {**os.environ, "RETAIL_LAKE_HOME": str(tmp_path)}
+@pytest.mark.parametrize("profile", [{}, ON_AWS], ids=["local", "aws"])
+def test_loading_is_fast_and_light(tmp_path: Path, profile: dict[str, str]) -> None:
+    environment = {**os.environ, "RETAIL_LAKE_HOME": str(tmp_path), **profile}
     found = subprocess.run([sys.executable, "-c", LOAD, *HEAVY], env=environment, capture_output=True, text=True, check=True)
     loaded = json.loads(found.stdout.splitlines()[-1])
     assert loaded["modules"] == []

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,7 +15,7 @@ from dagster import AssetCheckKey, AssetKey, DagsterEventType
 from retail_lake.failure import ConfigurationFailure, DataFailure
 from retail_lake.orchestration.instance import open_instance
 from retail_lake.orchestration.run import RunSummary, materialize_range
-from retail_lake_tests.orchestration.fakes import TABLES, FakeFlow, fake_definitions, fake_settings
+from retail_lake_tests.orchestration.fakes import TABLES, FakeFlow, FakeRemote, fake_definitions, fake_settings, on_glue
 
 FIRST, LAST = date(2017, 1, 1), date(2017, 1, 5)
 DAYS = [FIRST + timedelta(days=i) for i in range(5)]
@@ -183,3 +184,22 @@ def test_days_outside_the_lake_and_unknown_tables_are_refused(tmp_path: Path) ->
         go(tmp_path, FakeFlow(), last=date(2018, 6, 1))
     with pytest.raises(ConfigurationFailure, match=r"gold\.nothing"):
         go(tmp_path, FakeFlow(), ["gold.nothing"])
+
+
+def test_a_run_may_name_its_engine_and_hears_which_there_are(tmp_path: Path) -> None:
+    settings = on_glue(tmp_path)
+    glue, emr = FakeRemote(tmp_path, seconds=0), FakeRemote(tmp_path, seconds=0, name="emr")
+    definitions = fake_definitions(settings, FakeFlow(runs_jobs=True), glue=glue, emr=emr)
+    one: dict[str, Any] = {"settings": settings, "definitions": definitions, "progress": lambda _: None}
+    assert materialize_range(["bronze.lines"], FIRST, FIRST, **one).success
+    assert (len(glue.most), len(emr.most)) == (1, 0)
+    assert materialize_range(["bronze.people"], FIRST, FIRST, engine="emr", **one).success
+    assert (len(glue.most), len(emr.most)) == (1, 1)
+    with pytest.raises(ConfigurationFailure, match=r"'emrr'.*local, spark, glue, emr_serverless, emr, awslambda"):
+        materialize_range(["bronze.lines"], FIRST, FIRST, engine="emrr", **one)
+
+
+def test_a_failure_says_all_that_the_engine_said(tmp_path: Path) -> None:
+    said = "silver.people on glue: out of memory.\nhttps://console.aws.amazon.com/job-1\nLast lines of its log:\n  Killed"
+    summary = go(tmp_path, FakeFlow(raises={"silver.people": DataFailure(said)}))
+    assert said in summary.problems

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,26 +12,11 @@ import pytest
 
 from retail_lake.config import Settings
 from retail_lake.demo.serve import serve
-from retail_lake.orchestration.instance import WORKSPACE_FILE, environment, project_file
+from retail_lake.orchestration.instance import environment
+from retail_lake_tests.orchestration.dagster_servers import Server, dagster_servers, wait_for
 
 FIRST, LAST = date(2017, 1, 1), date(2017, 1, 2)
 KEYS = [["bronze", "redemptions"], ["silver", "redemptions"]]
-WAIT_SECONDS = 120
-
-# The daemon as it is, but that it looks for backfills every second and not every half minute, which nothing can set.
-DAEMON = """
-import dagster._daemon.controller as controller
-from dagster._daemon.cli import main
-controller.DEFAULT_DAEMON_INTERVAL_SECONDS = 1
-main()
-"""
-LOAD = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus locationOrLoadError {
-  __typename ... on PythonError { message }
-  ... on RepositoryLocation { repositories { name assetNodes { assetKey { path } groupName isPartitioned } } } } } } } }"""
-LAUNCH = """mutation ($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
-  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
-  ... on RunConfigValidationInvalid { errors { message } } } }"""
-RUN = """query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"""
 BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 BACKFILLED = """query ($id: String!) { partitionBackfillOrError(backfillId: $id) { __typename
@@ -50,34 +27,6 @@ DAYS = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... 
   assetPartitionStatuses { ... on TimePartitionStatuses { ranges { status startKey endKey } } }
   assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } }
   assetMaterializations(limit: 9) { partition metadataEntries { label } } } } }"""
-
-
-class Server:
-    """A webserver to ask."""
-
-    def __init__(self, port: int) -> None:
-        self.address = f"http://127.0.0.1:{port}/graphql"
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(self.address, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            told = json.load(answer)
-        assert "errors" not in told, told["errors"]
-        return told["data"]
-
-
-def wait_for(what: str, found: Callable[[], Any]) -> Any:
-    """Ask until there is an answer."""
-    until = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < until:
-        try:
-            if answer := found():
-                return answer
-        except OSError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError(f"waited {WAIT_SECONDS} s for {what}")
 
 
 @pytest.fixture(scope="module")
@@ -92,47 +41,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "RETAIL_LAKE_LAST_DAY": LAST.isoformat(),
         "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]),
     }
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    workspace = ["-w", str(project_file(WORKSPACE_FILE))]
-    commands = (
-        ["-m", "dagster_webserver", *workspace, "-h", "127.0.0.1", "-p", str(port)],
-        ["-c", DAEMON, "run", *workspace],
-    )
-    processes: list[subprocess.Popen[bytes]] = []
-    with ExitStack() as ending:
-        for number, arguments in enumerate(commands):
-            log = ending.enter_context((home / f"{number}.log").open("wb"))
-            process = subprocess.Popen([sys.executable, *arguments], env=seen, stdout=log, stderr=log, start_new_session=True)
-            processes.append(process)
-            ending.callback(_end, process)
-        told = Server(port)
-
-        def up() -> Any:
-            ended = [p.args for p in processes if p.poll() is not None]
-            assert not ended, f"{ended} ended; its log is in {home}"
-            return told.ask("{ version }")
-
-        wait_for("the webserver", up)
-        yield told
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _repository(server: Server) -> dict[str, Any]:
-    (entry,) = server.ask(LOAD)["workspaceOrError"]["locationEntries"]
-    assert entry["name"] == "retail_lake"
-    assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation", entry
-    (repository,) = entry["locationOrLoadError"]["repositories"]
-    return dict(repository)
+    with dagster_servers(seen, home) as running:
+        yield running
 
 
 def _days(server: Server, key: list[str]) -> dict[str, Any]:
@@ -140,7 +50,7 @@ def _days(server: Server, key: list[str]) -> dict[str, Any]:
 
 
 def test_the_workspace_loads_grouped_by_layer(server: Server) -> None:
-    nodes = _repository(server)["assetNodes"]
+    nodes = server.repository()["assetNodes"]
     groups = {n["groupName"] for n in nodes}
     assert groups == {"landing", "bronze", "silver", "gold", "warehouse"}
     assert all(n["groupName"] == n["assetKey"]["path"][0] for n in nodes)
@@ -152,29 +62,9 @@ def test_the_days_to_plot_are_those_of_the_lake(server: Server) -> None:
 
 
 def test_a_day_is_materialized(server: Server) -> None:
-    selector = {
-        "repositoryLocationName": "retail_lake",
-        "repositoryName": _repository(server)["name"],
-        "pipelineName": "__ASSET_JOB",
-        "assetSelection": [{"path": key} for key in KEYS],
-    }
-    launched = server.ask(
-        LAUNCH,
-        params={
-            "selector": selector,
-            "runConfigData": {},
-            "mode": "default",
-            "executionMetadata": {"tags": [{"key": "dagster/partition", "value": FIRST.isoformat()}]},
-        },
-    )["launchPipelineExecution"]
-    assert launched["__typename"] == "LaunchRunSuccess", launched
-    run_id = launched["run"]["runId"]
+    run_id = server.launch(KEYS, FIRST)
 
-    def ended() -> str:
-        status = server.ask(RUN, id=run_id)["runOrError"]["status"]
-        return str(status) if status in ("SUCCESS", "FAILURE", "CANCELED") else ""
-
-    assert wait_for("the run", ended) == "SUCCESS"
+    assert server.wait_for_end(run_id) == "SUCCESS"
     for key in KEYS:
         told = _days(server, key)
         assert told["assetPartitionStatuses"]["ranges"] == [
