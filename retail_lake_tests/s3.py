@@ -30,10 +30,11 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running server: its address with scheme, and the bucket that is there."""
+    """A running server: its address with scheme, the bucket that is there, and the filer behind it (`host:port.grpc-port`)."""
 
     endpoint: str
     bucket: str = BUCKET
+    filer: str = ""
 
 
 @contextmanager
@@ -59,14 +60,21 @@ def serve(folder: Path) -> Iterator[S3Server]:
     options = [f"-{name}={port}" for name, port in ports.items()]
     binary = Path(sys.executable).with_name("weed")
     command = [str(binary), "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
-    command += [f"-s3.config={folder / 's3.json'}", "-s3.port.iceberg=0", "-master.volumeSizeLimitMB=64", "-volume.max=50"]
+    command += [
+        f"-s3.config={folder / 's3.json'}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.volumeSizeLimitMB=64",
+        "-volume.max=50",
+    ]
     command += options
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     with (folder / "weed.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     try:
         os.environ.update(ENVIRONMENT)
-        server = S3Server(f"http://127.0.0.1:{ports['s3.port']}")
+        filer = f"127.0.0.1:{ports['filer.port']}.{ports['filer.port.grpc']}"
+        server = S3Server(f"http://127.0.0.1:{ports['s3.port']}", filer=filer)
         _create_bucket(server, process, folder / "weed.log")
         yield server
     finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from retail_lake.lake.commit import conflicts
+
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
 
@@ -18,8 +20,6 @@ def expire_snapshots(stored: IcebergTable, now: datetime | None = None, keep: ti
     A job pins its snapshots for hours at most, so that a pinned snapshot is always among those kept. Another writer in the
     way is no matter: the next publish expires what this one did not.
     """
-    from pyiceberg.exceptions import CommitFailedException, ValidationException
-
     limit = (now or datetime.now(UTC)) - keep
     current = stored.current_snapshot()
     old = [
@@ -31,6 +31,6 @@ def expire_snapshots(stored: IcebergTable, now: datetime | None = None, keep: ti
         return 0
     try:
         stored.maintenance.expire_snapshots().by_ids(old).commit()
-    except (CommitFailedException, ValidationException):
+    except conflicts():
         return 0
     return len(old)

@@ -6,7 +6,8 @@ Belongs here: opening, locating and reading. Does not: deciding what to build (`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,9 +17,11 @@ from retail_lake.contract import Column, Table
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import DataFile, PinnedInput
 from retail_lake.lake import publications as ledger
+from retail_lake.lake.catalog import open_catalog
 from retail_lake.lake.commit import retried
 from retail_lake.lake.expiry import expire_snapshots
 from retail_lake.lake.schema import check_compatible, evolve, iceberg_schema, partition_spec
+from retail_lake.storage import failures
 from retail_lake.tables import TABLES
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from pyiceberg.expressions import BooleanExpression
     from pyiceberg.manifest import DataFile as IcebergFile
     from pyiceberg.table import Table as IcebergTable
+    from pyiceberg.table.snapshots import Snapshot
 
 PUBLICATIONS = "ops.publications"
 
@@ -61,37 +65,53 @@ def days_between(column: str, days: Sequence[date]) -> BooleanExpression:
     return And(GreaterThanOrEqual(column, min(days).isoformat()), LessThanOrEqual(column, max(days).isoformat()))
 
 
+def files_of(stored: IcebergTable, snapshot: Snapshot, row_filter: BooleanExpression) -> Iterator[IcebergFile]:
+    """The data files of a snapshot that may have rows that the filter lets through, with one manifest in memory at a time:
+    with its statistics, a file's entry takes kilobytes. Raises `DataFailure` where delete files belong to any of them.
+    """
+    from pyiceberg.manifest import ManifestContent
+    from pyiceberg.table import ManifestGroupPlanner
+
+    manifests = snapshot.manifests(stored.io)
+    if all(manifest.content == ManifestContent.DATA for manifest in manifests):
+        planner = ManifestGroupPlanner(stored.metadata, stored.io, row_filter)
+        for manifest in manifests:
+            for entries in planner.plan_manifest_entries([manifest]):
+                yield from (entry.data_file for entry in entries)
+        return
+    for task in stored.scan(row_filter=row_filter, snapshot_id=snapshot.snapshot_id).plan_files():
+        if task.delete_files:
+            name = ".".join(stored.name())
+            raise DataFailure(f"{name}: another client wrote delete files to it; rewrite the table without them and try again")
+        yield task.file
+
+
 class Lake:
-    """Iceberg tables under one location and one catalog, opened from settings; connections are made on first use."""
+    """Iceberg tables under one location and one catalog, opened from settings; connections are made on first use.
+
+    Threads may share one: they publish different tables, and the record they all write is written by one at a time.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         uri = settings.lake_uri
         self.location = uri if "://" in uri else f"file://{uri}"
         self._publications: tuple[str | None, dict[str, dict[date | None, ledger.Publication]]] = (None, {})
+        self._recording = threading.RLock()
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The Iceberg catalog: SQLite by default, any SQLAlchemy address by setting."""
-        from pyiceberg.catalog.sql import SqlCatalog
-
-        settings = self.settings
-        if settings.catalog_uri.startswith("sqlite:///"):
-            settings.home.mkdir(parents=True, exist_ok=True)
-        properties = {"uri": settings.catalog_uri, "warehouse": self.location}
-        if self.location.startswith("s3://"):
-            properties |= {"s3.region": settings.region} | ({"s3.endpoint": settings.s3_endpoint} if settings.s3_endpoint else {})
-        if settings.py_io_impl:
-            properties["py-io-impl"] = settings.py_io_impl
+        """The Iceberg catalog, as `catalog_uri` says."""
         # The first two processes of a new lake may both find the catalog's own tables missing.
-        return retried(lambda: SqlCatalog("lake", **properties), "opening the catalog")
+        return retried(lambda: open_catalog(self.settings, self.location), "opening the catalog")
 
     def stored(self, name: str) -> IcebergTable | None:
         """The Iceberg table of that name as it is now, or None if nothing was ever published to it."""
         from pyiceberg.exceptions import NoSuchTableError
 
         try:
-            return self.catalog.load_table(name)
+            with failures(name):
+                return self.catalog.load_table(name)
         except NoSuchTableError:
             return None
 
@@ -130,16 +150,20 @@ class Lake:
         retried(lambda: self.catalog.create_namespace_if_not_exists(name.split(".")[0]), f"creating the namespace of {name}")
         # The record is merged by hand: a conflict must come back to us, not be retried with what we read before.
         own = {"commit.retry.num-retries": "0"} if name == PUBLICATIONS else {}
-        try:
-            return self.catalog.create_table(
-                name,
-                schema,
-                location=self.data_location(name),
-                partition_spec=partition_spec(schema, day),
-                properties={**TABLE_PROPERTIES, "comment": comment, **own},
-            )
-        except TableAlreadyExistsError:
-            return self.catalog.load_table(name)
+
+        def made() -> IcebergTable:
+            try:
+                return self.catalog.create_table(
+                    name,
+                    schema,
+                    location=self.data_location(name),
+                    partition_spec=partition_spec(schema, day),
+                    properties={**TABLE_PROPERTIES, "comment": comment, **own},
+                )
+            except TableAlreadyExistsError:
+                return self.catalog.load_table(name)
+
+        return retried(made, f"creating {name}")
 
     def data_location(self, name: str) -> str:
         """Where a table's files are: `<lake>/<layer>/<table>`."""
@@ -159,15 +183,12 @@ class Lake:
         snapshot = (stored.snapshot_by_id(snapshot_id) if snapshot_id else stored.current_snapshot()) if stored else None
         if stored is None or snapshot is None:
             return PinnedInput(table=name, snapshot_id=None, sequence=0, files=())
-        files = []
         row_filter = days_between(column, days) if column and days else AlwaysTrue()
-        for task in stored.scan(row_filter=row_filter, snapshot_id=snapshot.snapshot_id).plan_files():
-            if task.delete_files:
-                raise DataFailure(
-                    f"{name}: another client wrote delete files to it; rewrite the table without them and try again"
-                )
-            file = task.file
-            files.append(DataFile(uri=file.file_path, rows=file.record_count, size=file.file_size_in_bytes, day=_day_of(file)))
+        with failures(name):
+            files = [
+                DataFile(uri=file.file_path, rows=file.record_count, size=file.file_size_in_bytes, day=_day_of(file))
+                for file in files_of(stored, snapshot, row_filter)
+            ]
         files.sort(key=lambda f: f.uri)
         return PinnedInput(
             table=name,
@@ -187,16 +208,17 @@ class Lake:
 
     def publications_by_day(self) -> dict[str, dict[date | None, ledger.Publication]]:
         """Publications by table and day, read again only when the ledger has changed."""
-        stored = self.stored(PUBLICATIONS)
-        if stored is None:
-            return {}
-        location, known = self._publications
-        if location != stored.metadata_location:
-            known = {}
-            for publication in ledger.read(stored):
-                known.setdefault(publication.table, {})[publication.day] = publication
-            self._publications = (stored.metadata_location, known)
-        return known
+        with self._recording:
+            stored = self.stored(PUBLICATIONS)
+            if stored is None:
+                return {}
+            location, known = self._publications
+            if location != stored.metadata_location:
+                known = {}
+                for publication in ledger.read(stored):
+                    known.setdefault(publication.table, {})[publication.day] = publication
+                self._publications = (stored.metadata_location, known)
+            return known
 
     def publications(self, table: str | None = None) -> list[ledger.Publication]:
         """The latest publication of every day, of one table or of all."""
@@ -208,9 +230,12 @@ class Lake:
 
         Raises `TransientFailure` when conflicts do not end.
         """
+        if new:
+            # Threads of one process would only run into each other's commits.
+            with self._recording:
+                self._record(table, new)
 
-        if not new:
-            return
+    def _record(self, table: str, new: Sequence[ledger.Publication]) -> None:
         if self.stored(PUBLICATIONS) is None:
             self._create(PUBLICATIONS, ledger.COLUMNS, "table", "The latest publication of every table and day.")
 

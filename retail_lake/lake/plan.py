@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 from retail_lake.config import Settings
 from retail_lake.contract import Layer, Table
@@ -70,8 +71,10 @@ def plan(lake: Lake, table: Table, days: Sequence[date], *, run_id: str, force: 
     listed_at = datetime.now(UTC)
     now = survey(lake, table, days)
     todo = list(now.fingerprints) if force else now.todo
+    # A table that is read entirely is pinned once: its files are the same for every job.
+    whole = cache(lambda name: lake.pin(name))
     jobs = tuple(
-        _describe(lake, table, chunk, {d: now.fingerprints[d] for d in chunk}, run_id, force, now.found, listed_at)
+        _describe(lake, table, chunk, {d: now.fingerprints[d] for d in chunk}, run_id, force, now.found, listed_at, whole)
         for chunk in _chunks(lake, table, todo)
     )
     return Plan(table, jobs, () if force else tuple(d for d in now.fingerprints if d in now.unchanged), now.waiting)
@@ -187,6 +190,7 @@ def _describe(
     force: bool,
     found: Landed | None,
     listed_at: datetime,
+    whole: Callable[[str], PinnedInput],
 ) -> JobDescription:
     days = tuple(d for d in chunk if d)
     settings = lake.settings
@@ -199,7 +203,7 @@ def _describe(
         days=days,
         code_version=table.code_version,
         fingerprints={str(d or "whole"): f for d, f in prints.items()},
-        inputs=tuple(_pin(lake, table, name, days) for name in inputs(table) if name != "run.days"),
+        inputs=tuple(_pin(lake, table, name, days, whole) for name in inputs(table) if name != "run.days"),
         previous=_previous(lake, table) if table.day is None else None,
         landed=tuple(files),
         problems=tuple(p for d in days for p in found.problems.get(d, [])) if found else (),
@@ -221,12 +225,13 @@ def _previous(lake: Lake, table: Table) -> PinnedInput:
     return lake.pin(table.full_name, snapshot_id=last.snapshot_id)
 
 
-def _pin(lake: Lake, table: Table, name: str, days: Sequence[date]) -> PinnedInput:
+def _pin(lake: Lake, table: Table, name: str, days: Sequence[date], whole: Callable[[str], PinnedInput]) -> PinnedInput:
     source = TABLES[name]
     if table.day is None or source.day is None or name in table.whole:
-        return lake.pin(name)
+        return whole(name)
     if source.layer is Layer.BRONZE:
-        arrivals = [a for a, p in lake.publications_by_day().get(name, {}).items() if a and set(days) & set(p.touched_days)]
+        wanted = {*days}
+        arrivals = [a for a, p in lake.publications_by_day().get(name, {}).items() if a and wanted.intersection(p.touched_days)]
         return lake.pin(name, arrivals, source.day) if arrivals else lake.pin(name, days, source.day)
     window = [min(days) - timedelta(days=table.window - 1), *days]
     return lake.pin(name, window, source.day)

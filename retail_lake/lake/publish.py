@@ -8,6 +8,7 @@ commits first and whoever is killed before the record.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -58,7 +59,8 @@ def publish(lake: Lake, job: JobDescription, report: JobReport) -> Published:
     quarantined = _commit_quarantine(lake, table, job, [d.day for d in days if d.day], report.quarantine)
     snapshot = known[None].snapshot_id if None in known else None
     if good and not _as_published(lake, job, report, known):
-        files = [f for f in report.staged if f.day in {d.day for d in good}]
+        wanted = {d.day for d in good}
+        files = [f for f in report.staged if f.day in wanted]
         snapshot, overtaken = _replace(lake, lake.ensure(table), table.day, [d.day for d in good], files, job)
         late |= overtaken
         if overtaken and quarantined:
@@ -105,15 +107,19 @@ def _on_known_state(job: JobDescription, last: Publication) -> bool:
 
 
 def _assert_counts(table: Table, good: Sequence[DayReport], staged: Sequence[StagedFile]) -> None:
+    rows: dict[date | None, int] = defaultdict(int)
+    for file in staged:
+        rows[file.day] += file.rows
     for report in good:
-        if (found := sum(f.rows for f in staged if f.day == report.day)) != report.published:
+        if (found := rows[report.day]) != report.published:
             what = f"{table.full_name} {report.day}" if report.day else table.full_name
             raise DataFailure(f"{what}: {found} rows are staged but the job reported {report.published}; run it again")
 
 
 def _commit_quarantine(lake: Lake, table: Table, job: JobDescription, days: Sequence[date], staged: Sequence[StagedFile]) -> bool:
     """Replace the days' quarantine; nothing to do where there is none and was none. Returns whether it was needed."""
-    files = [f for f in staged if f.day in days]
+    wanted = {*days}
+    files = [f for f in staged if f.day in wanted]
     stored = lake.stored(quarantine_name(table))
     if not days or not (files or (stored and any(stored.scan(row_filter=_among("_day", days)).plan_files()))):
         return False
@@ -158,7 +164,7 @@ def _replace(
         if not todo:
             return fresh, late
         said = {**properties, DAYS: _say_days(todo)}
-        put = [f for f in files if f.day in todo]
+        put = [f for f in files if f.day not in late]
         with fresh.transaction() as transaction:
             # Also where there is nothing to delete: it is the delete that conflicts with another publisher of the day.
             transaction.delete(_among(column, todo), snapshot_properties=said)
@@ -208,17 +214,16 @@ def _assert_staged(transaction: Transaction, name: str, day: str | None, files: 
     assert snapshot
     io = transaction._table.io
     added = {
-        entry.data_file.file_path: entry.data_file
+        # Not the entry itself, which with its statistics takes kilobytes.
+        entry.data_file.file_path: (entry.data_file.record_count, entry.data_file.partition[0] if day else None)
         for manifest in snapshot.manifests(io)
         if manifest.added_snapshot_id == snapshot.snapshot_id
         for entry in manifest.fetch_manifest_entry(io)
     }
     for file in files:
-        found = added.get(file.uri)
-        where = found.partition[0] if found and day else None
+        rows, where = added.get(file.uri, (0, None))
         where = EPOCH + timedelta(days=where) if isinstance(where, int) else where
-        if found is None or found.record_count != file.rows or where != file.day:
-            rows = found.record_count if found else 0
+        if file.uri not in added or rows != file.rows or where != file.day:
             raise DataFailure(
                 f"{name}: {file.uri} was staged with {file.rows} rows of {file.day or 'the table'}, but would be published"
                 f" with {rows} rows of {where or 'no day'}; nothing was published"

@@ -22,7 +22,7 @@ from retail_lake_tests.s3 import S3Server
 WRITTEN_AT = re.compile(r'"_ingested_at":"[^"]*"')
 
 
-def _whenever_landed(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def whenever_landed(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Rows without the moment at which the landed file was written; bronze has it as a time, a quarantined record as text."""
     plain = (tuple(WRITTEN_AT.sub("", v) if isinstance(v, str) else None if _recent(v) else v for v in row) for row in rows)
     return sorted(plain, key=repr)
@@ -45,7 +45,7 @@ def on_s3(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def test_the_tables_are_those_of_a_local_run(on_s3: Lake, undisturbed: Lake) -> None:
-    there, here = ({name: _whenever_landed(rows) for name, rows in contents(lake).items()} for lake in (on_s3, undisturbed))
+    there, here = ({name: whenever_landed(rows) for name, rows in contents(lake).items()} for lake in (on_s3, undisturbed))
     assert there == here and all(here[name] for name in CHAIN)
     assert {f.uri.partition("://")[0] for name in CHAIN for f in on_s3.pin(name).files} == {"s3"}
     assert {p.name for p in on_s3.settings.home.iterdir()} == {"catalog.db", "ledger"}
