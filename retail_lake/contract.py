@@ -183,7 +183,9 @@ class Table:
     row of a slowly changing dimension. `conserves` names the input each of a gold table's rows stands for, row by row.
     `unnests` says that a silver table maps an input row to the elements that it unnests. `whole` names the inputs that a
     table with a `day` reads entirely, not just the days asked for: keep them small. `spark` is a transformation for Spark
-    only, in place of `sql`.
+    only, in place of `sql`. `sort_by` and `distribute_by` say how a warehouse that can choose (Redshift) lays the rows out:
+    sorted by the day, or else the key, unless said; spread as the warehouse finds best, or by the column that large
+    tables are joined on.
 
     Raises `ConfigurationFailure` at construction when the contract contradicts itself.
     """
@@ -207,9 +209,11 @@ class Table:
     conserves: str | None = None
     unnests: bool = False
     whole: tuple[str, ...] = ()
+    sort_by: tuple[str, ...] = ()
+    distribute_by: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("columns", "key", "rules", "whole"):
+        for name in ("columns", "key", "rules", "whole", "sort_by"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "sql", inspect.cleandoc(self.sql))
         object.__setattr__(self, "description", inspect.cleandoc(self.description or ""))
@@ -234,7 +238,7 @@ class Table:
 
     @cached_property
     def code_version(self) -> str:
-        """Digest of all that decides the table's rows and verdicts; prose does not count.
+        """Digest of all that decides the table's rows and verdicts; prose and layout do not count.
 
         A day published under another code version is stale.
         """
@@ -277,6 +281,8 @@ class Table:
             ("key", self.key),
             ("day", (self.day,) if self.day else ()),
             ("validity", self.validity[:3] if self.validity else ()),
+            ("sort_by", self.sort_by),
+            ("distribute_by", (self.distribute_by,) if self.distribute_by else ()),
             *((f"rule {r.name}", r.columns) for r in self.rules),
         ):
             if unknown := [c for c in used if c not in known]:

@@ -124,9 +124,9 @@ def unfinished(current: Settings, start: date, last: date) -> Ranges:
     from retail_lake.lake.lake import Lake
     from retail_lake.lake.plan import survey
     from retail_lake.tables import TABLES
-    from retail_lake.warehouse.duckdb import DuckDBWarehouse
+    from retail_lake.warehouse import open_warehouse
 
-    lake = Lake(current)
+    lake, warehouse = Lake(current), open_warehouse(current)
     before = days_from(current.first_day, start - timedelta(days=1))
     window = days_from(start, last)
     if early := {d for name in masters() for d in survey(lake, TABLES[name], before).todo if d}:
@@ -138,7 +138,7 @@ def unfinished(current: Settings, start: date, last: date) -> Ranges:
         yield from stragglers(lake, before)
     known = lake.publications_by_day()
     waits = any(n not in known or (s := survey(lake, t, window)).todo or s.waiting for n, t in TABLES.items())
-    if waits or any(DuckDBWarehouse(current).pending(t, window, lake) for t in TABLES.values() if t.layer is Layer.GOLD):
+    if waits or any(warehouse.pending(t, window, lake) for t in TABLES.values() if t.layer is Layer.GOLD):
         yield None, start, last
 
 

@@ -19,12 +19,12 @@ def command(tables: tuple[str, ...]) -> None:
     from retail_lake.failure import ConfigurationFailure
     from retail_lake.lake.lake import Lake
     from retail_lake.tables import TABLES
-    from retail_lake.warehouse.duckdb import DuckDBWarehouse
+    from retail_lake.warehouse import open_warehouse
 
     current = settings()
     gold = {name: table for name, table in TABLES.items() if table.layer is Layer.GOLD}
     chosen = find_tables(tables, gold)
-    lake, warehouse = Lake(current), DuckDBWarehouse(current)
+    lake, warehouse = Lake(current), open_warehouse(current)
     for table in chosen:
         if lake.stored(table.full_name) is None:
             raise ConfigurationFailure(f"{table.full_name} was never published: there is nothing to load {table.name} from.")

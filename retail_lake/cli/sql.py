@@ -1,153 +1,85 @@
-"""`retail-lake sql`: questions to the warehouse by plain name and to the lake's current snapshots by layer.
+"""`retail-lake sql`: questions to what serves gold, by plain name, and to the rest of the lake by layer.
 
-Belongs here: reading. Nothing is written by it, neither to the warehouse nor to the lake.
+Belongs here: the command and how an answer is shown. Does not: who answers (`sql_on_duckdb.py`, `sql_on_aws.py`). Nothing is
+written by it.
 """
 
 from __future__ import annotations
 
 import csv
-import re
 import sys
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from retail_lake.failure import ConfigurationFailure
-
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from retail_lake.config import Settings
 
-    from retail_lake.lake.lake import Lake
-
-SCHEMAS: Final = ("bronze", "silver", "gold", "quarantine", "ops")
-LOCK_WAIT_SECONDS: Final = 15.0
+ON: Final = ("duckdb", "athena", "redshift")
 ROWS_SHOWN: Final = 100
-_NUMBER: Final = re.compile(r"NUMBER|DECIMAL|U?(BIG|HUGE|SMALL|TINY)?INT|INTEGER|DOUBLE|FLOAT", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An answer: its columns, those of them that are numbers, the rows as they come, and what people should know of it."""
+
+    columns: Sequence[str]
+    numbers: Sequence[str]
+    rows: Iterator[tuple[Any, ...]]
+    notes: Sequence[str] = ()
 
 
 @click.command(name="sql", short_help="Query the warehouse and the lake.")
 @click.argument("query")
+@click.option("--on", type=click.Choice(ON), help="Who answers, in its own SQL (default: the warehouse in use).")
 @click.option("--csv", "as_csv", is_flag=True, help="Bare CSV on standard output: every row, a header, nothing else.")
 @click.option("--limit", type=click.IntRange(min=1), help=f"Show at most that many rows (default {ROWS_SHOWN}; with --csv all).")
-def command(query: str, as_csv: bool, limit: int | None) -> None:
-    """Answer a QUERY in DuckDB's SQL, read-only.
+def command(query: str, on: str | None, as_csv: bool, limit: int | None) -> None:
+    """Answer a QUERY, read-only.
 
-    The warehouse's tables have plain names (fact_sales), the lake's current snapshots their layer (silver.sales,
-    bronze.till_lines, gold.fact_sales, quarantine.silver_sales, ops.publications). SHOW TABLES lists the warehouse,
-    DESCRIBE and SUMMARIZE work. Columns with personal data are shown as they are: whoever can read the files can read them.
+    On duckdb the warehouse's tables have plain names (fact_sales), the lake's current snapshots their layer (silver.sales,
+    bronze.till_lines, gold.fact_sales, quarantine.silver_sales, ops.publications, ops.usage). SHOW TABLES lists the warehouse,
+    DESCRIBE and SUMMARIZE work. On athena plain names are gold, other tables have their layer (silver.sales); what a query
+    scans is limited and put on record. On redshift plain names are the served tables. Columns with personal data are shown
+    as they are: whoever can read the files can read them.
     """
     from retail_lake.cli.common import settings
-    from retail_lake.lake.lake import Lake
-    from retail_lake.warehouse.connection import attach, open_memory
 
     current = settings()
-    lake = Lake(current)
-    with open_memory(current) as connection:
-        path = []
-        if current.warehouse_path.exists():
-            attach(connection, current.warehouse_path, read_only=True, wait=LOCK_WAIT_SECONDS)
-            path.append("warehouse.main")
-        for schema in SCHEMAS:
-            connection.execute(f"CREATE SCHEMA memory.{schema}")
-        _add_views(connection, lake, query)
-        connection.execute(f"SET search_path = '{','.join([*path, 'memory.main', *(f'memory.{s}' for s in SCHEMAS)])}'")
-        _answer(connection, lake, query, as_csv, limit)
-
-
-def names_used(query: str) -> list[str]:
-    """Everything in the query that looks like a lake table. A name too many costs an unused view, nothing else."""
-    found = re.findall(rf'(?<![\w."])"?({"|".join(SCHEMAS)})"?\s*\.\s*"?(\w+)"?', query, flags=re.IGNORECASE)
-    return sorted({f"{schema}.{name}".lower() for schema, name in found})
-
-
-def _add_views(connection: DuckDBPyConnection, lake: Lake, query: str) -> None:
-    """A view over the current snapshot's files of each lake table that the query names."""
-    from retail_lake.warehouse.connection import literal, path_of, quoted
-
-    for name in names_used(query):
-        schema, table = name.split(".")
-        view = f"memory.{schema}.{quoted(table)}"
-        if name == "ops.loads" and lake.settings.warehouse_path.exists():
-            connection.execute(f"CREATE VIEW {view} AS FROM warehouse.ops.loads")
-            continue
-        stored = lake.stored(name)
-        if stored is None:
-            continue
-        # Gives the columns where a table has no files, and those that older files lack.
-        empty = stored.schema().as_arrow().empty_table()
-        shape = f"memory.main.{quoted(f'{name} (columns)')}"
-        connection.register("empty", empty)
-        connection.execute(f"CREATE TABLE {shape} AS FROM empty")
-        connection.unregister("empty")
-        files = [literal(path_of(f.uri)) for f in lake.current_files(name).files]
-        rows = (
-            f" UNION ALL BY NAME FROM read_parquet([{', '.join(files)}], union_by_name => true, hive_partitioning => false)"
-            if files
-            else ""
-        )
-        connection.execute(f"CREATE VIEW {view} AS FROM {shape}{rows}")
-
-
-def _answer(connection: DuckDBPyConnection, lake: Lake, query: str, as_csv: bool, limit: int | None) -> None:
-    """Run the one statement and show its rows. Raises `ConfigurationFailure` with DuckDB's words and the names there are."""
-    import duckdb
-
-    reading = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
-    try:
-        statements = connection.extract_statements(query)
-        if len(statements) != 1 or statements[0].type not in reading:
-            raise ConfigurationFailure(
-                "`retail-lake sql` answers one SELECT (or DESCRIBE, SUMMARIZE, SHOW, EXPLAIN) and changes nothing. "
-                "To write a file: --csv > file.csv"
-            )
-        result = connection.execute(statements[0])
-        columns = [d[0] for d in result.description or []]
+    with _answering(on or current.warehouse)(current, query) as found:
+        for note in found.notes:
+            click.echo(note, err=True)
         if as_csv:
-            _write_csv(result, columns, limit)
+            _write_csv(found, limit)
         else:
-            _show(result, columns, limit or ROWS_SHOWN)
-    except duckdb.CatalogException as error:
-        raise ConfigurationFailure(_no_such_table(str(error), connection, lake)) from None
-    except duckdb.Error as error:
-        raise ConfigurationFailure(str(error)) from None
+            _show(found, limit or ROWS_SHOWN)
 
 
-def _write_csv(result: DuckDBPyConnection, columns: list[str], limit: int | None) -> None:
+def _answering(on: str) -> Callable[[Settings, str], AbstractContextManager[Found]]:
+    if on == "duckdb":
+        from retail_lake.cli import sql_on_duckdb
+
+        return sql_on_duckdb.answer
+    from retail_lake.cli import sql_on_aws
+
+    return sql_on_aws.on_athena if on == "athena" else sql_on_aws.on_redshift
+
+
+def _write_csv(found: Found, limit: int | None) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    left = limit
-    while rows := result.fetchmany(10_000 if left is None else min(left, 10_000)):
-        writer.writerows(rows)
-        if left is not None and (left := left - len(rows)) <= 0:
-            break
+    writer.writerow(found.columns)
+    writer.writerows(islice(found.rows, limit))
 
 
-def _show(result: DuckDBPyConnection, columns: list[str], limit: int) -> None:
+def _show(found: Found, limit: int) -> None:
     from retail_lake.cli.common import console, print_rows
 
-    rows = result.fetchmany(limit + 1)
-    numeric = [name for name, type_, *_ in result.description or [] if _NUMBER.match(str(type_))]
+    rows = list(islice(found.rows, limit + 1))
     out = console()
-    print_rows(out, columns, rows[:limit], numbers=numeric)
+    print_rows(out, found.columns, rows[:limit], numbers=found.numbers)
     if len(rows) > limit:
         out.print(f"The first {limit} rows; more with --limit, all with --csv.")
-
-
-def _no_such_table(error: str, connection: DuckDBPyConnection, lake: Lake) -> str:
-    """DuckDB's error without its own guess, and what names there are."""
-    from retail_lake.cli.common import nearest
-
-    asked = re.search(r"(?:Table|View) with name (\S+?) does not exist", error)
-    if not asked:
-        return error
-    served = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'warehouse' AND schema_name = 'main'"
-    warehouse = [name for (name,) in connection.execute(served).fetchall()]
-    there = [namespace for namespace in lake.catalog.list_namespaces() if namespace[0] in SCHEMAS]
-    stored = [".".join(name) for namespace in there for name in lake.catalog.list_tables(namespace)]
-    if not warehouse and not stored:
-        return f"There is no table {asked[1]}, and none at all in {lake.settings.home} yet: run `retail-lake demo` first."
-    where = f"There is no table {asked[1]}."
-    named = [n for n in stored if n.rsplit(".", 1)[-1] == asked[1]]
-    if named and asked[1] not in warehouse:
-        return f"{where} In the lake there is {' and '.join(named)}."
-    return f"{where} {nearest(asked[1], [*warehouse, *stored])}"

@@ -62,7 +62,7 @@ def show_summary(out: Console, settings: Settings, served: Served, runs: Sequenc
     for problem in (run.problems for run in runs if run.problems):
         out.print(problem, markup=False)
     out.print(f"{seconds:.1f} s in all\n")
-    places = (("lake", settings.lake_uri), ("warehouse", settings.warehouse_path), ("landing", settings.landing_uri))
+    places = (("lake", settings.lake_uri), ("warehouse", settings.served_from), ("landing", settings.landing_uri))
     for line in (
         *(f"{what:<10} {where}" for what, where in places),
         "",

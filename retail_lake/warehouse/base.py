@@ -33,13 +33,17 @@ class LoadedDay:
 
 @dataclass(frozen=True)
 class LoadOutcome:
-    """What a load found and did. `total_rows` counts the whole table afterwards."""
+    """What a load found and did. `total_rows` counts the whole table afterwards.
+
+    `server_seconds` is how long the warehouse itself says it worked, where it is a service that says so.
+    """
 
     table: str
     days: tuple[LoadedDay, ...]
     total_rows: int
     snapshot_id: int | None
     seconds: float
+    server_seconds: float | None = None
 
     @property
     def rows(self) -> int:

@@ -9,9 +9,9 @@ import re
 from typing import TYPE_CHECKING
 
 from retail_lake.contract import Table
-from retail_lake.failure import ConfigurationFailure
 from retail_lake.sql.types import duckdb_type
 from retail_lake.warehouse.connection import literal, quoted
+from retail_lake.warehouse.fit import check_fit, table_comment
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -55,20 +55,8 @@ def stored_columns(connection: DuckDBPyConnection, table: Table) -> dict[str, tu
 
 def check_compatible(connection: DuckDBPyConnection, table: Table) -> None:
     """Raise `ConfigurationFailure` if a column's stored type can hold what the contract says neither as it is nor widened."""
-    stored = stored_columns(connection, table)
-    wanted = column_types(table)
-    wrong = [
-        f"column {name} is {stored[name][0]} in the warehouse, {type_} in the contract"
-        for name, type_ in wanted.items()
-        if name in stored and stored[name][0] != type_ and not _widens(stored[name][0], type_)
-    ]
-    wrong += [f"column {name} is in the warehouse but no longer in the contract" for name in stored if name not in wanted]
-    if wrong:
-        raise ConfigurationFailure(
-            f"{table.name}: the contract does not fit the table in the warehouse:\n  "
-            + "\n  ".join(wrong)
-            + f"\nIf the change is meant, build the table anew from the lake: retail-lake reload {table.name}"
-        )
+    stored = {name: type_ for name, (type_, _) in stored_columns(connection, table).items()}
+    check_fit(table, stored, column_types(table), _widens)
 
 
 def ensure_ledger(connection: DuckDBPyConnection) -> None:
@@ -100,7 +88,7 @@ def _comment(connection: DuckDBPyConnection, table: Table) -> None:
     for column in table.columns:
         if stored[column.name][1] != column.comment:
             connection.execute(f"COMMENT ON COLUMN {address(table)}.{quoted(column.name)} IS {literal(column.comment)}")
-    text = " ".join(f"{table.description}\nGrain: {table.grain}".split())
+    text = table_comment(table)
     known = "SELECT comment FROM duckdb_tables() WHERE database_name = 'warehouse' AND schema_name = ? AND table_name = ?"
     if connection.execute(known, [SCHEMA, table.name]).fetchone() != (text,):
         connection.execute(f"COMMENT ON TABLE {address(table)} IS {literal(text)}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from retail_lake.cli.sql import names_used
+from retail_lake.cli.sql_on_duckdb import names_used
 from retail_lake_tests.cli.conftest import Run
 
 

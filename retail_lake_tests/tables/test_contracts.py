@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import date
 from operator import attrgetter
+from typing import Any
 
 import pytest
 
@@ -121,3 +122,14 @@ def test_a_whole_input_must_be_read() -> None:
         ordered(
             [gold("one", "SELECT 1 AS a FROM run.days"), replace(gold("two", "SELECT a FROM gold.one"), whole=("gold.three",))]
         )
+
+
+def test_the_layout_in_a_warehouse_does_not_make_days_stale() -> None:
+    plain = gold("one", "SELECT 1 AS a FROM run.days")
+    assert replace(plain, sort_by=("a",), distribute_by="a").code_version == plain.code_version
+
+
+@pytest.mark.parametrize("layout", [{"sort_by": ("b",)}, {"distribute_by": "b"}])
+def test_a_layout_by_an_unknown_column_is_refused(layout: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationFailure, match=r"names columns the contract does not have: \['b'\]"):
+        replace(gold("one", "SELECT 1 AS a FROM run.days"), **layout)

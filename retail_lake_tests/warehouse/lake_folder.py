@@ -9,8 +9,10 @@ from pathlib import Path
 
 import duckdb
 
+from retail_lake.config import Settings
 from retail_lake.contract import Column, Layer, Table
 from retail_lake.jobs.description import DataFile, PinnedInput
+from retail_lake.storage import copy
 
 DAY1, DAY2, DAY3 = date(2017, 1, 1), date(2017, 1, 2), date(2017, 1, 3)
 
@@ -47,11 +49,16 @@ def dimension() -> Table:
 
 @dataclass
 class LakeFolder:
-    """Files by day in a folder; `publish` replaces a day's files by new ones, as a publish does."""
+    """Files by day in a folder; `publish` replaces a day's files by new ones, as a publish does.
+
+    With `remote`, the prefix of a bucket, the files are there, and the folder is only where they are written first.
+    """
 
     folder: Path
     files: dict[date | None, list[DataFile]] = field(default_factory=dict)
     sequence: int = 0
+    remote: str = ""
+    settings: Settings | None = None
 
     def publish(self, day: date | None, *selects: str) -> None:
         """One new file per SELECT holds the day from now on."""
@@ -61,7 +68,11 @@ class LakeFolder:
             path = self.folder / f"{self.sequence}-{part}.parquet"
             duckdb.sql(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
             rows = duckdb.sql(f"SELECT count(*) FROM '{path}'").fetchall()[0][0]
-            self.files[day].append(DataFile(uri=f"file://{path}", rows=rows))
+            uri = f"file://{path}"
+            if self.remote and self.settings:
+                uri = f"{self.remote}/{path.name}"
+                copy(str(path), uri, self.settings)
+            self.files[day].append(DataFile(uri=uri, rows=rows, size=path.stat().st_size, day=day))
 
     def sales(self, day: date, rows: int, value: str = "1.10", extra: str = "") -> None:
         """A day of that many lines, each sold for `value`."""

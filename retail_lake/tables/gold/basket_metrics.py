@@ -9,6 +9,7 @@ basket_metrics = Table(
     grain="basket",
     key=("basket_id",),
     day="sale_date",
+    distribute_by="household_id",
     workload=Workload.ANALYTICS,
     columns=(
         Column("sale_date", "date", "Business day of the sale."),

@@ -9,6 +9,7 @@ fact_redemption = Table(
     grain="coupon redemption",
     key=("event_id",),
     day="redemption_date",
+    distribute_by="household_id",
     conserves="silver.redemptions",
     workload=Workload.ANALYTICS,
     columns=(

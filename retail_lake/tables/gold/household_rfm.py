@@ -13,6 +13,7 @@ household_rfm = Table(
     grain="household and day",
     key=("household_id",),
     day="as_of_date",
+    distribute_by="household_id",
     window=90,
     workload=Workload.ANALYTICS,
     columns=(
