@@ -123,6 +123,15 @@ def _pattern_end(node: exp.Expr, engine: Engine) -> exp.Expr:
     return node
 
 
+def _range_of_days(node: exp.Expr, engine: Engine) -> exp.Expr:
+    """Spark 3.5 measures no days back from a date, only from a timestamp."""
+    spec, order = node.args.get("spec"), node.args.get("order")
+    if spec and order and any(isinstance(spec.args.get(bound), exp.Interval) for bound in ("start", "end")):
+        for ordered in order.expressions:
+            ordered.set("this", exp.cast(ordered.this, exp.DType.TIMESTAMPNTZ))
+    return node
+
+
 def _letters(source: str, target: str) -> Callable[[exp.Expr, Engine], exp.Expr]:
     return _template(f"TRANSLATE(:x, '{source}', '{target}')")
 
@@ -183,4 +192,5 @@ _DUCKDB: Final[Mapping[type, _Rewrite]] = {
 }
 _SPARK: Final[Mapping[type, _Rewrite]] = {
     exp.RegexpLike: _pattern_end,
+    exp.Window: _range_of_days,
 }

@@ -41,7 +41,7 @@ def test_both_engines_give_the_same(pilot: Pilot, spark: SparkSession, tmp_path:
     other = SparkEngine(pilot.settings, lambda: spark).run(job_of(pilot, name, tmp_path / "spark"))
     assert sum(day.published for day in local.days) > 0
     assert differences(duckdb.connect(), TABLES[name], local, other, 5) == []
-    assert _files(other, "staged") == _files(local, "staged")
+    assert rows_by_day(other.staged) == rows_by_day(local.staged)
     assert refused(other.quarantine) == refused(local.quarantine)
     assert len(refused(local.quarantine)) == sum(day.quarantined + len(day.problems) for day in local.days)
     assert other.days == local.days
@@ -49,12 +49,12 @@ def test_both_engines_give_the_same(pilot: Pilot, spark: SparkSession, tmp_path:
     assert other.changed == local.changed
 
 
-def _files(report: JobReport, what: str) -> set[tuple[date | None, int]]:
+def rows_by_day(files: tuple[StagedFile, ...]) -> dict[date | None, int]:
     """Rows by day: an engine may write a day in several files, but a file holds one day."""
     days: dict[date | None, int] = {}
-    for file in getattr(report, what):
+    for file in files:
         days[file.day] = days.get(file.day, 0) + file.rows
-    return set(days.items())
+    return days
 
 
 def refused(files: tuple[StagedFile, ...]) -> list[tuple[object, ...]]:

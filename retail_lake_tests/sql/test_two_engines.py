@@ -86,8 +86,10 @@ QUERIES: Final = [
        min(m) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS e,
        count(*) OVER (ORDER BY day RANGE BETWEEN INTERVAL 6 DAYS PRECEDING AND CURRENT ROW) AS f,
        sum(m) OVER (ORDER BY day RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND INTERVAL 1 DAY FOLLOWING) AS g,
+       count(*) OVER (PARTITION BY flag ORDER BY at DESC NULLS LAST RANGE BETWEEN INTERVAL 2 DAYS PRECEDING AND CURRENT ROW) AS i,
+       max(id) OVER (ORDER BY at RANGE BETWEEN UNBOUNDED PRECEDING AND INTERVAL 1 DAY PRECEDING) AS j, count(n) OVER w AS k,
        sum(CASE WHEN flag THEN 1 ELSE 0 END) OVER (ORDER BY id DESC) AS h
-       FROM silver.nasty""",
+       FROM silver.nasty WINDOW w AS (ORDER BY day RANGE BETWEEN INTERVAL 30 DAYS PRECEDING AND CURRENT ROW)""",
     """WITH some AS (SELECT id, text, n FROM silver.nasty WHERE n > 0), more AS (SELECT id, text FROM some WHERE text LIKE '%a%')
        SELECT some.*, more.text AS again FROM some LEFT JOIN more ON some.id = more.id""",
     "SELECT id, text FROM silver.nasty UNION ALL SELECT n, digits FROM silver.nasty",

@@ -78,9 +78,13 @@ def on_duckdb(sql: str, relations: dict[str, pa.Table]) -> list[tuple[Any, ...]]
 
 
 def on_spark(spark: SparkSession, sql: str, relations: dict[str, pa.Table]) -> list[tuple[Any, ...]]:
-    """The same on Spark."""
+    """The same on Spark, of either lane."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
     for name, table in relations.items():
-        spark.createDataFrame(table).createOrReplaceTempView(name)
+        rows = [tuple(row.values()) for row in table.to_pylist()]
+        schema = from_arrow_schema(table.schema, prefer_timestamp_ntz=True)
+        spark.createDataFrame(rows, schema).createOrReplaceTempView(name)
     return [tuple(row) for row in spark.sql(render(sql, "spark", zone=ZONE)).collect()]
 
 
