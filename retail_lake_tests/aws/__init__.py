@@ -1,0 +1,1 @@
+"""An AWS that executes: control planes by moto's server, with what it only records made to run, on a real S3 server."""
