@@ -30,7 +30,7 @@ from retail_lake.storage import list_files, write_bytes
 
 REFUSED_WITHIN: Final = 1.0
 """Seconds in which Lambda refuses a call that it does not take."""
-ANSWER_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 20.0
 """How long after its report a job's call may take to be answered."""
 BEGIN_SECONDS: Final = 120
 """How long a call may take to begin: a fresh container is fetched and started first."""

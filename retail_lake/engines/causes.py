@@ -31,6 +31,12 @@ OUT_OF_MEMORY: Final = Cause(
     ConfigurationFailure,
     f"Give a job fewer days at a time (lower {PREFIX}JOB_ROWS), or run the table on an engine with more memory.",
 )
+KILLED: Final = Cause(
+    "driver killed",
+    TransientFailure,
+    "Its machine was taken away, or its memory ran out: if it happens again, give a job fewer days at a time "
+    f"(lower {PREFIX}JOB_ROWS), or run the table on an engine with more memory.",
+)
 CAPACITY: Final = Cause(
     "capacity",
     TransientFailure,
@@ -76,8 +82,7 @@ _PARTICULAR: Final = (
         OUT_OF_MEMORY,
         r"OutOfMemory|out of memory|MemoryError\b|Cannot allocate memory|Java heap space|GC overhead limit|signal: killed"
         r"|Container (?:\S+ )?(?:is )?(?:being )?killed (?:by|on)"
-        r"|(?:beyond|exceeding|exceeded) (?:the )?(?:physical |memory )+limits?"
-        r"|exit(?:ed)?(?: with)?(?: code| status|Code)?[:= ]+137\b",
+        r"|(?:beyond|exceeding|exceeded) (?:the )?(?:physical |memory )+limits?",
     ),
     (
         CAPACITY,
@@ -88,6 +93,8 @@ _PARTICULAR: Final = (
         r"|could not be allocated|no free addresses|LimitExceededException|Resource unavailable",
     ),
     (ACCESS_DENIED, r"Access ?Denied|not authorized|UnauthorizedOperation|403 Forbidden|Status Code: 403|Forbidden \(Service"),
+    # Who kills does not say why.
+    (KILLED, r"exit(?:ed)?(?: with)?(?: code| status|Code)?[:= ]+137\b"),
     (
         NOT_STARTED,
         r"ModuleNotFoundError|ImportError|can't open file|ImportModuleError|HandlerNotFound|InvalidEntrypoint"

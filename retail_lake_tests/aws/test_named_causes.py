@@ -21,6 +21,7 @@ CAUSES = {
     "capacity": "capacity",
     "fails": "driver error",
     "out of memory": "out of memory",
+    "driver lost": "driver killed",
     "silent": "never reported",
 }
 
@@ -64,10 +65,3 @@ def test_the_cause_is_named(aws: Aws, mini: Mini, account: Account, service: str
     aws.faults.order_job(service, fault)
     status, log = _ended(mini, account.settings, service)
     assert causes.name(status.state, status.reason, log).name == CAUSES[fault], (status, log)
-
-
-@pytest.mark.parametrize("service", SERVICES)
-def test_a_driver_that_is_lost_is_not_called_a_success(aws: Aws, mini: Mini, account: Account, service: str) -> None:
-    aws.faults.order_job(service, "driver lost")
-    status, log = _ended(mini, account.settings, service)
-    assert causes.name(status.state, status.reason, log).name in ("lost without a report", "driver error", "out of memory")

@@ -10,9 +10,9 @@ from retail_lake.engines.control import State
 from retail_lake.failure import ConfigurationFailure, Failure, TransientFailure
 
 REASONS = [
-    ("Command failed with exit code 137", causes.OUT_OF_MEMORY),
+    ("Command failed with exit code 137", causes.KILLED),
     ("An error occurred while calling o91.save. java.lang.OutOfMemoryError: Java heap space", causes.OUT_OF_MEMORY),
-    ("Job failed, please check complete logs in configured logging destination. ExitCode: 137.", causes.OUT_OF_MEMORY),
+    ("Job failed, please check complete logs in configured logging destination. ExitCode: 137.", causes.KILLED),
     (
         "ExecutorLostFailure (executor 3 exited): Container killed by YARN for exceeding physical memory limits.",
         causes.OUT_OF_MEMORY,
@@ -47,7 +47,7 @@ def test_so_does_a_log_where_the_service_only_says_that_it_failed(said: str, cau
 
 
 def test_the_service_s_own_words_count_before_the_log() -> None:
-    assert causes.name(State.FAILED, "exit code 137", ["AccessDenied, tried again"]) is causes.OUT_OF_MEMORY
+    assert causes.name(State.FAILED, "exit code 137", ["AccessDenied, tried again"]) is causes.KILLED
 
 
 @pytest.mark.parametrize(

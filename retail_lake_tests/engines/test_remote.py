@@ -151,7 +151,7 @@ def test_another_job_s_report_is_not_this_one_s(settings: Settings, service: Ser
     ("act", "kind", "said"),
     [
         (Act(reports=False), ConfigurationFailure, "never reported"),
-        (Act(State.FAILED, reports=False, reason="exit code 137", log=("one", "two")), ConfigurationFailure, "out of memory"),
+        (Act(State.FAILED, reports=False, reason="Java heap space", log=("one", "two")), ConfigurationFailure, "out of memory"),
         (Act(State.FAILED, reports=False, log=("Traceback (most recent call last):",)), RuntimeError, "driver error"),
         (Act(State.FAILED, reports=False), TransientFailure, "lost without a report"),
         (Act(State.TIMED_OUT, reports=False), TransientFailure, "timed out"),
