@@ -170,7 +170,7 @@ def test_a_job_without_a_report_fails_by_a_named_cause(
 
 
 def test_a_log_that_cannot_be_read_hides_nothing(settings: Settings, service: Service) -> None:
-    service.act = Act(State.FAILED, reports=False, reason="exit code 137")
+    service.act = Act(State.FAILED, reports=False, reason="Java heap space")
     service.refuse("log_tail", DENIED)
     with pytest.raises(ConfigurationFailure, match=r"out of memory(.|\n)*the log cannot be read"):
         RemoteEngine(settings, service).run(job_of(settings))
