@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from retail_lake.cli.common import DAY
+from retail_lake.config import ENGINES
 from retail_lake.contract import Layer
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.command(name="demo", short_help="Serve a grocer's days and build everything from them.")
 @click.option("--start", type=DAY, default="2017-01-01", show_default=True, help="First day to serve.")
 @click.option("--days", type=click.IntRange(min=1), default=14, show_default=True, help="How many days; 375 reach 2018-01-10.")
-@click.option("--engine", type=click.Choice(["local", "spark"]), help="What runs the jobs (default: as the settings say).")
+@click.option("--engine", type=click.Choice(ENGINES), help="What runs the jobs (default: as the settings say).")
 def command(start: date, days: int, engine: str | None) -> None:
     """Serve the tills, ERP, CRM, marketing and events of some days of 2017 as landed files, then build every table of the
     lake with all checks, load the warehouse, and sum up.

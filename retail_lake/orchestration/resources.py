@@ -1,4 +1,4 @@
-"""Dagster resources that hand out plain domain objects: the lake, the engines, the warehouse.
+"""Dagster resources that hand out plain domain objects: the lake, the engines, the warehouse, Athena.
 
 Belongs here: opening those from the settings, on use. Does not: the settings (`config.py`), or what an object does.
 """
@@ -49,6 +49,12 @@ def _warehouse(settings: Settings) -> Any:
     return open_warehouse(settings)
 
 
+def _athena(settings: Settings) -> Any:
+    from retail_lake.warehouse.athena import Athena
+
+    return Athena(settings)
+
+
 def _engine(settings: Settings, name: str) -> Any:
     if name == "spark":
         return _spark(settings)
@@ -72,10 +78,11 @@ def _spark(settings: Settings) -> Any:
 
 
 def default_resources(settings: Settings) -> dict[str, dg.ResourceDefinition]:
-    """`lake`, `warehouse` and the engines by their names."""
+    """`lake`, `warehouse`, the engines by their names, and `athena` for assets that ask it something."""
     opens: dict[str, Callable[[], Any]] = {
         "lake": partial(_lake, settings),
         "warehouse": partial(_warehouse, settings),
+        "athena": partial(_athena, settings),
         **{name: partial(_engine, settings, name) for name in ENGINES},
     }
     return {name: resource(opens[name]) for name in opens}

@@ -84,9 +84,9 @@ def phases(home: Path, days: int) -> dict[str, float]:
     return dict(json.loads(cost.output.strip().splitlines()[-1]))
 
 
-def artifact(home: Path) -> dict[str, float]:
-    """Sizes and start of what is deployed to AWS, in the unit that each name ends with."""
-    cost = process(home, "-m", "retail_lake_tests.benchmarks.artifact")
+def on_aws(home: Path, what: str) -> dict[str, float]:
+    """What a module of this package measures of AWS, in the unit that each name ends with."""
+    cost = process(home, "-m", f"retail_lake_tests.benchmarks.{what}")
     return dict(json.loads(cost.output.strip().splitlines()[-1]))
 
 
@@ -126,9 +126,10 @@ def main() -> None:
         for phase, seconds in spent.items():
             print(f"  {phase:<42}{seconds:9.1f} s")
         print(f"  {'Dagster: events, checks, warehouse (the rest)':<42}{whole.seconds - sum(spent.values()):9.1f} s")
-        print("\nwhat is deployed to AWS")
-        for name, value in artifact(fresh).items():
-            print(f"  {name:<42}{value:9.2f}")
+        for title, what in (("what is deployed to AWS", "artifact"), ("a remote job besides its work", "overhead")):
+            print(f"\n{title}")
+            for name, value in on_aws(fresh, what).items():
+                print(f"  {name:<42}{value:9.2f}")
         if chosen.spark:
             spark = root / "spark"
             serve(spark, FIRST, chosen.days)

@@ -21,6 +21,7 @@ from retail_lake.lake.lake import Lake
 from retail_lake.orchestration.run import materialize_range
 from retail_lake_tests.aws import s3_front
 from retail_lake_tests.aws.faults import JobFault
+from retail_lake_tests.aws.job import End
 from retail_lake_tests.aws.redshift import RedshiftData
 from retail_lake_tests.aws.redshift_runs import Fault
 from retail_lake_tests.aws.server import Aws
@@ -115,6 +116,17 @@ def test_a_fault_is_got_over_or_named_and_then_made_right(case: Case, aws: Aws, 
     assert len(aws.runtime.jobs) - ran == case.jobs
     for job in aws.runtime.jobs:
         job.wait(10)
+    assert open_launches(aws, there) == 0
+
+
+@pytest.mark.full
+def test_a_job_that_hangs_is_stopped_at_its_deadline_and_tried_again(aws: Aws, here: Settings, there: Settings) -> None:
+    ran = len(aws.runtime.jobs)
+    aws.faults.order_job("glue", JobFault.HANGS)
+    assert _build_again(there.model_copy(update={"job_timeout": 60}), "glue") == ""
+    hung, done = (job.wait(10) for job in aws.runtime.jobs[ran:])
+    assert (hung.end, done.success) == (End.CANCELLED, True)
+    assert lake_differences(here, there, SILVER) == (0, 0)
     assert open_launches(aws, there) == 0
 
 
