@@ -16,6 +16,7 @@ from retail_lake.lake.lake import Lake
 from retail_lake_tests.flow import truth
 from retail_lake_tests.flow.pilot import FIRST, Outcomes, Pilot, days, statuses
 
+pytestmark = pytest.mark.full
 LAST = date(2018, 1, 10)
 CLOSED = date(2017, 12, 25)
 

@@ -22,6 +22,7 @@ from retail_lake_tests.aws.server import Aws
 from retail_lake_tests.on_aws.lakes import OpenLake, open_launches
 from retail_lake_tests.orchestration.dagster_servers import Server, dagster_servers, wait_for
 
+pytestmark = pytest.mark.full
 DAY = date(2017, 1, 1)
 BRONZE, SILVER = "bronze.redemptions", "silver.redemptions"
 KEYS = [SILVER.split(".")]
