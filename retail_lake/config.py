@@ -200,7 +200,9 @@ def load_settings(**fixed: str) -> Settings:
         return Settings(_env_file=home / "settings.env", **fixed)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
         wrong = [
-            f"{PREFIX}{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']} (got {e.get('input')!r})" if e["loc"] else e["msg"]
+            f"{PREFIX}{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']} (got {e.get('input')!r})"
+            if e["loc"]
+            else e["msg"].removeprefix("Value error, ")
             for e in error.errors()
         ]
         raise ConfigurationFailure("These settings are wrong:\n  " + "\n  ".join(wrong)) from None
