@@ -131,11 +131,14 @@ class TestSteps:
         )
         return str(made["JobFlowId"])
 
-    def _add(self, mini: Mini, cluster: str, *arguments: str, mode: str = "cluster", entry: str = TELL, **more: Any) -> str:
+    def _step(self, mini: Mini, *arguments: str, mode: str = "cluster", entry: str = TELL, **more: Any) -> dict[str, Any]:
         archive = mini.environment("packed", PACKED)
         command = ["spark-submit", "--deploy-mode", mode, "--archives", f"{archive}#environment"]
         command += ["--conf", f"spark.yarn.appMasterEnv.PYSPARK_PYTHON={PYTHON}", mini.entry(entry), *arguments]
-        step = {"Name": "s", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": command}, **more}
+        return {"Name": "s", "HadoopJarStep": {"Jar": "command-runner.jar", "Args": command}, **more}
+
+    def _add(self, mini: Mini, cluster: str, *arguments: str, **more: Any) -> str:
+        step = self._step(mini, *arguments, **more)
         return str(mini.aws.client("emr").add_job_flow_steps(JobFlowId=cluster, Steps=[step])["StepIds"][0])
 
     def _state(self, mini: Mini, cluster: str, step: str) -> dict[str, Any]:
@@ -187,8 +190,9 @@ class TestSteps:
         until(process.alive, lambda pids: pids == [])
 
     def test_a_failed_step_can_end_those_that_wait(self, mini: Mini, cluster: str) -> None:
-        first = self._add(mini, cluster, "1", ActionOnFailure="CANCEL_AND_WAIT")
-        second = self._add(mini, cluster, "0")
+        # One request, so that the second waits before the first can fail.
+        steps = [self._step(mini, "1", ActionOnFailure="CANCEL_AND_WAIT"), self._step(mini, "0")]
+        first, second = mini.aws.client("emr").add_job_flow_steps(JobFlowId=cluster, Steps=steps)["StepIds"]
         assert self._ended(mini, cluster, first)["State"] == "FAILED"
         assert self._ended(mini, cluster, second)["State"] == "CANCELLED"
 
