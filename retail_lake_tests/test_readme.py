@@ -42,6 +42,7 @@ def test_the_message_shown_for_unportable_sql_is_the_real_one() -> None:
     assert str(refused.value) == shown
 
 
+@pytest.mark.full
 def test_the_example_table_is_built_checked_and_loaded(tmp_path: Path) -> None:
     for top in ("retail_lake", "workspace.yaml", "dagster.yaml"):
         copy = shutil.copytree if (ROOT / top).is_dir() else shutil.copy

@@ -63,6 +63,7 @@ def test_run_again_it_does_nothing_and_changes_nothing(local: Home) -> None:
     assert local.run("sql", "--csv", snapshots).stdout == recorded
 
 
+@pytest.mark.full
 def test_on_s3_it_gives_the_same_tables_and_warehouse(
     local: Home, s3: S3Server, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -82,6 +83,7 @@ def test_on_s3_it_gives_the_same_tables_and_warehouse(
     assert not [p for p in Path(there.environment["RETAIL_LAKE_HOME"]).iterdir() if p.name in ("lake", "landing")]
 
 
+@pytest.mark.full
 def test_a_window_in_the_middle_of_the_year_keeps_the_stragglers_of_the_days_before(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -61,12 +61,14 @@ def from_wheels(built_artifact: Built, tmp_path_factory: pytest.TempPathFactory)
     return python
 
 
+@pytest.mark.full
 def test_the_wheels_alone_run_a_job(
     from_wheels: Path, built_artifact: Built, jobs: dict[str, JobDescription], tmp_path: Path
 ) -> None:
     check(tmp_path, run(from_wheels, built_artifact, jobs["silver.stores"], tmp_path))
 
 
+@pytest.mark.full
 def test_the_wheels_satisfy_each_other_and_bring_no_dagster(from_wheels: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--python", str(from_wheels)]
     checked = subprocess.run([*pip, "check"], capture_output=True, text=True, check=False)

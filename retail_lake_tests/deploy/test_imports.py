@@ -42,7 +42,7 @@ def test_little_is_loaded_before_the_job_starts(jobs: dict[str, JobDescription],
     assert loaded & (AT_HOME | HEAVY) == set()
 
 
-@pytest.mark.parametrize("engine", ["local", "spark"])
+@pytest.mark.parametrize("engine", ["local", pytest.param("spark", marks=pytest.mark.full)])
 def test_a_whole_job_needs_nothing_that_stays_at_home(jobs: dict[str, JobDescription], tmp_path: Path, engine: str) -> None:
     job = jobs["silver.stores"].model_copy(update={"staging": f"file://{tmp_path / 'staged'}"})
     (tmp_path / "job.json").write_text(job.model_dump_json())

@@ -7,6 +7,8 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from retail_lake.lake.lake import Lake
 from retail_lake.lake.maintenance import remove_orphans
 from retail_lake.tables import TABLES
@@ -26,6 +28,7 @@ FIRST_DAY = [
 SECOND_DAY = [("gold.dim_product", "before the record")]
 
 
+@pytest.mark.full
 def test_killed_anywhere_and_run_again_the_tables_are_those_of_an_undisturbed_run(
     landing: Path, undisturbed: Lake, tmp_path: Path
 ) -> None:

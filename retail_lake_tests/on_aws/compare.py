@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
@@ -43,16 +44,19 @@ def _extra(ours: pa.Table, theirs: pa.Table) -> int:
     return int(counted.fetchall()[0][0])
 
 
-def warehouse_differences(here: Settings, aws: Aws) -> dict[str, tuple[int, int]]:
+GOLD: Final = tuple(name for name, table in TABLES.items() if table.layer is Layer.GOLD)
+
+
+def warehouse_differences(here: Settings, aws: Aws, tables: Sequence[str] = GOLD) -> dict[str, tuple[int, int]]:
     """Tables whose rows in the DuckDB file of `here` and in Redshift are not the same, with how many only the one has."""
     service = aws.services["redshift-data"]
     assert isinstance(service, RedshiftData)
     connection = duckdb.connect(str(here.warehouse_path), read_only=True)
     found = {}
-    for table in (t for t in TABLES.values() if t.layer is Layer.GOLD):
-        names = ", ".join(f'"{c.name}"' for c in table.columns)
-        ours = _counted(table, connection.execute(f'SELECT {names} FROM main."{table.name}"').fetchall())
-        theirs = _counted(table, service.sql(f'SELECT {names} FROM gold."{table.name}"'))
+    for table in (TABLES[name] for name in tables):
+        columns = ", ".join(f'"{c.name}"' for c in table.columns)
+        ours = _counted(table, connection.execute(f'SELECT {columns} FROM main."{table.name}"').fetchall())
+        theirs = _counted(table, service.sql(f'SELECT {columns} FROM gold."{table.name}"'))
         assert ours, f"{table.name} has no rows to compare"
         if ours != theirs:
             found[table.name] = (sum((ours - theirs).values()), sum((theirs - ours).values()))
