@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from retail_lake.alerts.route import Route
 from retail_lake.failure import ConfigurationFailure
 
 PREFIX = "RETAIL_LAKE_"
@@ -97,11 +98,39 @@ class Settings(BaseSettings):
     athena_output: str = Field("", description="s3:// prefix of Athena's results. Default: artifacts_uri/athena.")
     athena_scan_limit: int = Field(10_000_000_000, gt=0, description="Bytes that one Athena query may scan.")
     jobs_at_once: int = Field(0, ge=0, description="Jobs of one run at a time; 0: one, on AWS eight.")
+    engine_limits: dict[EngineName, PositiveInt] = Field(
+        default_factory=dict, description='Jobs of all runs together that an engine takes at a time, as JSON: {"glue": 4}.'
+    )
     job_timeout: int = Field(7200, ge=60, description="Seconds after which a remote job is stopped.")
     poll_seconds: float = Field(10.0, gt=0, description="Longest pause between two looks at a remote job.")
     budget_per_run: float = Field(0, ge=0, description="US dollars that the remote jobs of one run may cost; 0: no limit.")
     budget_per_day: float = Field(0, ge=0, description="US dollars that remote jobs may cost in one UTC day; 0: no limit.")
     over_budget: Literal["refuse", "warn"] = Field("refuse", description="What happens to a launch above a budget.")
+
+    arrival_queue: str = Field("", description="Address of the SQS queue that announces arrivals. Default: landing is listed.")
+    settle_seconds: float = Field(60.0, ge=0, description="Seconds without an arrival before a day's tables are asked for.")
+    arrival_overlap_days: int = Field(
+        3, ge=1, description="Newest arrival days that are listed at every look; the older ones are listed in turn."
+    )
+
+    compaction_files: int = Field(8, ge=0, description="Files of one day from which on maintenance makes one of them; 0: never.")
+    orphan_hours: float = Field(24.0, ge=0, description="Age from which on maintenance deletes files that no snapshot shows.")
+    quarantine_days: int = Field(365, ge=0, description="Days that quarantined records are kept after they came; 0: for ever.")
+    landing_days: int = Field(0, ge=0, description="Days that landed files are kept once published; 0: for ever.")
+    event_days: int = Field(90, ge=0, description="Days that Dagster keeps what a run said beside its results; 0: for ever.")
+    landing_replica: str = Field("", description="s3://bucket that landing is copied to, in another region or account.")
+    replica_role: str = Field("", description="ARN of the role that S3 copies landing with.")
+    replica_kms_key: str = Field("", description="ARN of the KMS key that the copies are encrypted with.")
+
+    alert_routes: tuple[Route, ...] = Field(
+        (),
+        description='Where alerts go, as JSON: [{"to": "sns:<ARN>", "severity": "critical", "owner": "team:*"}]. `to` is log, '
+        "webhook, webhook:NAME or sns:<ARN>. Default: the log, and the webhook whose address RETAIL_LAKE_ALERT_WEBHOOK has.",
+    )
+    alert_owner: str = Field("team:retail-data", description="Whose matter an alert is that belongs to no table.")
+    queue_hours: float = Field(1.0, gt=0, description="Hours that a run or an arrival may wait in a queue before an alert.")
+    ui_url: str = Field("http://127.0.0.1:3000", description="Address of the Dagster UI, for the links in alerts.")
+    log_format: Literal["text", "json"] = Field("text", description="Log messages as text, or as one JSON object a line.")
 
     @field_validator("store_time_zone")
     @classmethod
@@ -200,12 +229,19 @@ def load_settings(**fixed: str) -> Settings:
         return Settings(_env_file=home / "settings.env", **fixed)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
         wrong = [
-            f"{PREFIX}{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']} (got {e.get('input')!r})"
+            f"{PREFIX}{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}{_given(e['loc'][0], e.get('input'))}"
             if e["loc"]
             else e["msg"].removeprefix("Value error, ")
             for e in error.errors()
         ]
         raise ConfigurationFailure("These settings are wrong:\n  " + "\n  ".join(wrong)) from None
+    except SettingsError as error:
+        raise ConfigurationFailure(f"These settings are wrong:\n  {error}: it must be JSON") from None
+
+
+def _given(name: int | str, value: object) -> str:
+    # Whoever puts a webhook's address where only its name belongs has put a secret there.
+    return "" if name == "alert_routes" else f" (got {value!r})"
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -135,6 +136,10 @@ class Landing:
     `expected` lists the parts every arrival day must bring, in which `{day}` stands for the day as `YYYYMMDD`.
     `reader` names a module of `sources/`; `options` are that reader's own. `claimed_day` is a portable SQL expression of
     the business day that a record claims. `max_lateness` is in days.
+
+    When a day may start: as soon as everything `expected` is there and, if `marker` names a file that the system writes last
+    into the day's folder (`_SUCCESS`), that file; at the latest `start_after` the end of the arrival day in the stores' time
+    zone, without what is missing. Without `start_after` it waits; with nothing else it starts then.
     """
 
     system: str
@@ -145,6 +150,13 @@ class Landing:
     expected: tuple[str, ...] = ()
     claimed_day: str = "CAST(NULL AS DATE)"
     max_lateness: int = 10
+    marker: str = ""
+    start_after: timedelta | None = None
+
+    @property
+    def decides(self) -> dict[str, Any]:
+        """What decides the rows that are read, as plain data; when a day may start does not."""
+        return {name: value for name, value in asdict(self).items() if name not in ("marker", "start_after")}
 
 
 class Validity(NamedTuple):
@@ -185,7 +197,8 @@ class Table:
     table with a `day` reads entirely, not just the days asked for: keep them small. `spark` is a transformation for Spark
     only, in place of `sql`. `sort_by` and `distribute_by` say how a warehouse that can choose (Redshift) lays the rows out:
     sorted by the day, or else the key, unless said; spread as the warehouse finds best, or by the column that large
-    tables are joined on.
+    tables are joined on. `fresh_within` is how long after its end a business day may take to be in the table; for an
+    unpartitioned table, how long a change of what it reads may.
 
     Raises `ConfigurationFailure` at construction when the contract contradicts itself.
     """
@@ -211,6 +224,7 @@ class Table:
     whole: tuple[str, ...] = ()
     sort_by: tuple[str, ...] = ()
     distribute_by: str | None = None
+    fresh_within: timedelta | None = None
 
     def __post_init__(self) -> None:
         for name in ("columns", "key", "rules", "whole", "sort_by"):
@@ -247,7 +261,7 @@ class Table:
             "rules": [(r.type, dict(r.kwargs), r.mostly, r.severity, r.row_condition) for r in self.rules],
             "sql": self.sql,
             "spark": inspect.getsource(self.spark) if self.spark else "",
-            "landing": asdict(self.landing) if self.landing else None,
+            "landing": self.landing.decides if self.landing else None,
             "rest": (self.key, self.order_by, self.day, self.window, self.validity, self.unnests, self.whole),
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -300,3 +314,5 @@ class Table:
             refuse(f"day column {self.day} must be a date")
         if self.window < 1 or (self.window > 1 and not self.day):
             refuse("`window` is a number of days, for tables with a `day`")
+        if self.fresh_within is not None and not timedelta(minutes=1) <= self.fresh_within <= timedelta(days=30):
+            refuse("`fresh_within` is between a minute and thirty days")

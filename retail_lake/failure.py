@@ -5,6 +5,10 @@ Belongs here: the taxonomy every room raises and every retry layer and message h
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterable
+from typing import Final
+
 
 class Failure(Exception):
     """A failure with a message that a person can act on. The subclass says what may be done about it."""
@@ -24,3 +28,34 @@ class ConfigurationFailure(Failure):
 
 KINDS: dict[str, type[Failure]] = {"transient": TransientFailure, "data": DataFailure, "configuration": ConfigurationFailure}
 """The kinds by the word that reports use."""
+BUG: Final = "bug"
+"""The fourth kind: whatever nobody foresaw. Its stack trace is kept, and it is never retried."""
+TRANSIENT: Final = "transient"
+_GRAVITY: Final = (*KINDS, BUG)
+_PASSING: Final = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EIO, errno.ENETDOWN, errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+    }
+)  # fmt: skip
+"""What the machine cannot do now and may be able to later: a full disk is made room on, a network comes back."""
+_DISK_FULL: Final = ("No space left on device", "database or disk is full")
+"""How the databases say it, which have errors of their own."""
+
+
+def kind_of(error: BaseException) -> str:
+    """The word for an error: the kind of failure that it is, transient for a fault of the machine, else a bug."""
+    known = next((word for word, of in KINDS.items() if isinstance(error, of)), BUG)
+    return TRANSIENT if known == BUG and of_the_machine(error) else known
+
+
+def of_the_machine(error: BaseException) -> bool:
+    """Whether the machine or the network failed, and not the program: a full disk, a connection that was cut."""
+    if isinstance(error, (ConnectionError, TimeoutError)) or (isinstance(error, OSError) and error.errno in _PASSING):
+        return True
+    return any(said in str(error) for said in _DISK_FULL)
+
+
+def gravest(kinds: Iterable[str]) -> str:
+    """The kind that decides, of several; empty if there are none. A retry settles only what is all transient."""
+    return max(kinds, key=_GRAVITY.index, default="")

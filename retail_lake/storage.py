@@ -6,7 +6,9 @@ are (`sources/`, `lake/`). Credentials come from the AWS chain (environment, pro
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -18,13 +20,15 @@ from urllib.parse import urlsplit
 from pyarrow import fs
 
 from retail_lake.config import PREFIX, Settings
-from retail_lake.failure import ConfigurationFailure, TransientFailure
+from retail_lake.failure import ConfigurationFailure, Failure, TransientFailure
 
 CONNECT_SECONDS: Final = 10
 # Without a limit, a connection that the other side forgot waits for hours.
 REQUEST_SECONDS: Final = 60
 # How the S3 client words what no retry will change.
-_REFUSALS: Final = re.compile("access.?denied|no.?such.?bucket|invalid.?access.?key|signature|credentials", re.IGNORECASE)
+_REFUSALS: Final = re.compile(
+    "access.?denied|permission denied|forbidden|no.?such.?bucket|invalid.?access.?key|signature|credentials", re.IGNORECASE
+)
 
 
 _EPOCH: Final = datetime(1970, 1, 1)
@@ -57,14 +61,27 @@ def read_bytes(uri: str, settings: Settings) -> bytes:
 
 
 def write_bytes(uri: str, data: bytes, settings: Settings) -> None:
-    """Write one file, with its folders, replacing one of the same name."""
+    """Write one file, with its folders, replacing one of the same name. It appears whole or not at all, as on S3."""
     system, path = filesystem(uri, settings)
     with failures(uri):
         if isinstance(system, fs.LocalFileSystem):
-            system.create_dir(str(Path(path).parent), recursive=True)
+            _write_local(Path(path), data)
+            return
         # By the name's end, pyarrow would compress.
         with system.open_output_stream(path, compression=None) as file:
             file.write(data)
+
+
+def _write_local(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Threads of one process may write the same file.
+    half = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        half.write_bytes(data)
+        half.replace(path)
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise
 
 
 def list_files(uri: str, settings: Settings, *, hidden: bool = False) -> list[Stored]:
@@ -76,10 +93,29 @@ def list_files(uri: str, settings: Settings, *, hidden: bool = False) -> list[St
     system, path = filesystem(uri, settings)
     with failures(uri):
         found = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+    files = _files(found, path)
+    return sorted(f for f in files if hidden or (f.key[0] not in "._" and "/." not in f.key and "/_" not in f.key))
+
+
+def list_level(uri: str, settings: Settings) -> tuple[list[Stored], list[str]]:
+    """The files right below a location, hidden ones too, and the names of the folders there. A location that is not there has
+    none."""
+    system, path = filesystem(uri, settings)
+    with failures(uri):
+        found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(_files(found, path)), sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+
+
+def list_folders(uri: str, settings: Settings) -> list[str]:
+    """The names of the folders right below a location, sorted. A location that is not there has none."""
+    return list_level(uri, settings)[1]
+
+
+def _files(found: Iterable[fs.FileInfo], path: str) -> Iterator[Stored]:
     start = len(path.rstrip("/")) + 1
-    keys = ((info.path[start:], info) for info in found if info.type == fs.FileType.File)
-    visible = ((key, info) for key, info in keys if hidden or (key[0] not in "._" and "/." not in key and "/_" not in key))
-    return sorted(Stored(key, info.size, _EPOCH + timedelta(microseconds=info.mtime_ns // 1000)) for key, info in visible)
+    for info in found:
+        if info.type == fs.FileType.File:
+            yield Stored(info.path[start:], info.size, _EPOCH + timedelta(microseconds=info.mtime_ns // 1000))
 
 
 def delete_prefix(uri: str, settings: Settings) -> None:
@@ -133,6 +169,20 @@ def failures(uri: str) -> Iterator[None]:
     except (PermissionError, NotADirectoryError, IsADirectoryError) as error:
         raise ConfigurationFailure(f"{uri}: {error}") from error
     except OSError as error:
-        if _REFUSALS.search(str(error)):
-            raise ConfigurationFailure(f"{uri}: {error}") from error
-        raise TransientFailure(f"{uri}: {error}") from error
+        raise _failure(uri, error) from error
+
+
+@contextmanager
+def failures_of_duckdb(what: str) -> Iterator[None]:
+    """The same for DuckDB, which reads and writes by itself and has its own error for a server that does not answer."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.IOException as error:
+        raise _failure(what, error) from error
+
+
+def _failure(what: str, error: Exception) -> Failure:
+    refused = _REFUSALS.search(str(error))
+    return ConfigurationFailure(f"{what}: {error}") if refused else TransientFailure(f"{what}: {error}")

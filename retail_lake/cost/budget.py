@@ -86,6 +86,15 @@ class Budget:
         with self._spending.lock:
             return math.fsum(u.dollars for u in self._spending.recorded() if u.utc_day == _today())
 
+    def spent_today_by_run(self) -> dict[str, float]:
+        """The same by run."""
+        spent: dict[str, float] = {}
+        with self._spending.lock:
+            for used in self._spending.recorded():
+                if used.utc_day == _today():
+                    spent[used.run_id] = spent.get(used.run_id, 0.0) + used.dollars
+        return spent
+
     def _over(self, run_id: str, estimate: float) -> list[str]:
         recorded = self._spending.recorded()
         open_ = self._spending.open.values()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake.config import load_settings
 from retail_lake.engines import local_engine
-from retail_lake.failure import KINDS
+from retail_lake.failure import BUG, kind_of
 from retail_lake.jobs.cancel import ends_when_told
 from retail_lake.jobs.description import FailureReport, JobDescription, JobReport
 from retail_lake.storage import read_bytes, write_bytes
@@ -87,8 +87,8 @@ def _answer(chosen: argparse.Namespace, settings: Settings) -> JobReport | Failu
         _say(f"{job.table}: {rows:,} rows staged in {time.perf_counter() - started:.1f} s ({phases})")
         return report
     except Exception as error:
-        kind = next((word for word, of in KINDS.items() if isinstance(error, of)), "bug")
-        trace = traceback.format_exc() if kind == "bug" else ""
+        kind = kind_of(error)
+        trace = traceback.format_exc() if kind == BUG else ""
         sys.stderr.write(trace or f"{error}\n")
         return FailureReport(kind=kind, message=str(error) or type(error).__name__, trace=trace)  # type: ignore[arg-type]
 
@@ -113,13 +113,14 @@ def _heard(chosen: argparse.Namespace, settings: Settings) -> Iterator[PipesCont
             yield pipes
         return
     from retail_lake.aws import client
+    from retail_lake.jobs.printed import MessageWriter
 
     s3 = client("s3", settings)
     # A context of this run's own: the one that `open_dagster_pipes` keeps for the life of a process would, in a Lambda that
     # runs many jobs, go on talking to the first of them.
     with dp.PipesContext(
         context_loader=dp.PipesS3ContextLoader(client=s3),
-        message_writer=dp.PipesS3MessageWriter(client=s3, interval=2),
+        message_writer=MessageWriter(client=s3, interval=2),
         params_loader=dp.PipesMappingParamsLoader({name[2:].replace("-", "_").upper(): value for name, value in params.items()}),
     ) as pipes:
         yield pipes

@@ -17,6 +17,7 @@ from retail_lake.jobs.description import FileProblem, JobDescription, PinnedInpu
 from retail_lake.jobs.session import Row, as_struct, quarantined
 from retail_lake.sql.render import render
 from retail_lake.sql.types import duckdb_type
+from retail_lake.storage import failures_of_duckdb
 
 if TYPE_CHECKING:
     import duckdb
@@ -155,7 +156,7 @@ class DuckDBSession:
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     def pandas(self, relation: str, where: str = "") -> DataFrame:
-        return self.connection.execute(self._render(f"SELECT * FROM {relation} WHERE {where or 'TRUE'}")).df()
+        return self._execute(self._render(f"SELECT * FROM {relation} WHERE {where or 'TRUE'}")).df()
 
     def json(self, columns: Sequence[Column]) -> str:
         return f"to_json({as_struct(columns)})"
@@ -186,6 +187,7 @@ class DuckDBSession:
         import duckdb
 
         try:
-            return self.connection.execute(sql)
+            with failures_of_duckdb("DuckDB"):
+                return self.connection.execute(sql)
         except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
             raise DataFailure(f"a value does not fit its contract type: {error}") from error

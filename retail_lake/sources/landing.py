@@ -9,7 +9,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from retail_lake.config import Settings
@@ -18,6 +18,7 @@ from retail_lake.failure import ConfigurationFailure
 from retail_lake.jobs.description import FileProblem, LandedFile
 from retail_lake.storage import Stored, list_files
 
+_WHENEVER = datetime(1, 1, 1)
 _DAY_FOLDER = re.compile(r"(?:.*/)?(\d{4}[-/]\d{2}[-/]\d{2})/")
 
 
@@ -42,6 +43,40 @@ class _Version(NamedTuple):
     stored: Stored
 
 
+class Place(NamedTuple):
+    """Where a key of a dataset belongs: its day in the lake, the part that it is a version of, and which version.
+
+    Versions compare as numbers do, then by arrival, then (for a total order) by key. A key that the pattern does not match
+    has a day, but no part.
+    """
+
+    day: date
+    part: str = ""
+    version: tuple[int, date, str] = (0, date.min, "")
+
+
+def place(landing: Landing, key: str, first_day: date) -> Place:
+    """The place of a key below the dataset's folder. Raises `ConfigurationFailure` for a wrong pattern."""
+    pattern = _compiled(landing, f"{landing.system}/{landing.dataset}")
+    try:
+        part, version = _parsed(Stored(key, 0, _WHENEVER), pattern)
+    except ValueError:
+        return Place(_day_of_folder(key, first_day))
+    return Place(max(version.arrival, first_day), part, (version.number, version.arrival, key))
+
+
+def is_marker(landing: Landing, key: str) -> bool:
+    """Whether a key is the file by which the system says that a day is there; it holds no records."""
+    return bool(landing.marker) and key.rpartition("/")[2] == landing.marker
+
+
+def is_input(landing: Landing, key: str) -> bool:
+    """Whether a key counts at all: parts of it that start with `.` or `_` are somebody's work in progress, but for markers."""
+    folder, _, name = key.rpartition("/")
+    named = [*folder.split("/"), *([] if is_marker(landing, key) else [name])]
+    return not any(part.startswith((".", "_")) for part in named)
+
+
 def landed(landing: Landing, days: Iterable[date], settings: Settings) -> Landed:
     """What is input to each of the arrival days, as the landing is now.
 
@@ -57,6 +92,8 @@ def landed(landing: Landing, days: Iterable[date], settings: Settings) -> Landed
     versions: dict[str, list[_Version]] = defaultdict(list)
 
     for stored in list_files(f"{settings.landing_uri}/{root}", settings):
+        if is_marker(landing, stored.key):
+            continue
         try:
             part, version = _parsed(stored, pattern)
         except ValueError as error:

@@ -1,5 +1,7 @@
 """Coupon redemptions as event JSON lines, one file a day. Events may come up to ten days late, and twice."""
 
+from datetime import timedelta
+
 from retail_lake.contract import Column, Landing, Layer, Table
 
 redemptions = Table(
@@ -13,6 +15,7 @@ redemptions = Table(
         pattern=r"(?P<arrival>\d{4}-\d{2}-\d{2})/(?P<part>redemptions_\d{8})_v(?P<version>\d+)\.jsonl",
         reader="json_lines",
         expected=("redemptions_{day}",),
+        start_after=timedelta(hours=6),
         claimed_day="business_day(parse_timestamp(redeemed_at))",
     ),
     columns=(

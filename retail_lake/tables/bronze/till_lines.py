@@ -4,6 +4,8 @@ A file ends with `#lines=<n>`, so that a truncated one is recognised and rejecte
 ten days late, in a later day's file of their group; their business day is the day of the sale all the same.
 """
 
+from datetime import timedelta
+
 from retail_lake.contract import Column, Landing, Layer, Table, expect
 
 till_lines = Table(
@@ -18,6 +20,7 @@ till_lines = Table(
         reader="csv_files",
         options={"trailer": "#lines="},
         expected=("g1_{day}", "g2_{day}", "g3_{day}", "g4_{day}"),
+        start_after=timedelta(hours=6),
         claimed_day="business_day(parse_timestamp(sold_at))",
     ),
     columns=(

@@ -3,6 +3,8 @@
 Products without a category, and products the ERP does not know, are under `(unknown)`.
 """
 
+from datetime import timedelta
+
 from retail_lake.contract import Column, Layer, Table, Workload, expect
 
 daily_category_sales = Table(
@@ -13,6 +15,7 @@ daily_category_sales = Table(
     key=("department", "product_category"),
     day="sale_date",
     workload=Workload.ANALYTICS,
+    fresh_within=timedelta(hours=9),
     columns=(
         Column("sale_date", "date", "Business day."),
         Column("department", "string", "Department, or (unknown)."),

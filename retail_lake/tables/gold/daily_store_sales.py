@@ -1,5 +1,7 @@
 """One row per store and business day that it sold on."""
 
+from datetime import timedelta
+
 from retail_lake.contract import Column, Layer, Table, Workload, expect
 
 daily_store_sales = Table(
@@ -10,6 +12,7 @@ daily_store_sales = Table(
     key=("store_id",),
     day="sale_date",
     workload=Workload.ANALYTICS,
+    fresh_within=timedelta(hours=9),
     columns=(
         Column("sale_date", "date", "Business day."),
         Column("store_id", "bigint", "Store (dim_store)."),

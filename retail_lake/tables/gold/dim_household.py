@@ -5,6 +5,8 @@ no version. A household that bought, redeemed a coupon or was addressed by a cam
 member of its own, `is_inferred`.
 """
 
+from datetime import timedelta
+
 from retail_lake.contract import Column, Layer, Table, Validity, Workload, expect
 
 dim_household = Table(
@@ -15,6 +17,7 @@ dim_household = Table(
     key=("household_key",),
     validity=Validity("household_id", "valid_from", "valid_to"),
     workload=Workload.ANALYTICS,
+    fresh_within=timedelta(hours=24),
     columns=(
         Column("household_key", "bigint", "Key of the version, the same in every rebuild."),
         Column("household_id", "bigint", "Household.", pii=True),

@@ -5,6 +5,8 @@ version. A deleted product keeps a last version, `is_deleted`, with its last des
 was sold and that the ERP never sent is a member of its own, `is_inferred`, about which nothing is known but its number.
 """
 
+from datetime import timedelta
+
 from retail_lake.contract import Column, Layer, Table, Validity, Workload, expect
 
 dim_product = Table(
@@ -15,6 +17,7 @@ dim_product = Table(
     key=("product_key",),
     validity=Validity("product_id", "valid_from", "valid_to"),
     workload=Workload.ANALYTICS,
+    fresh_within=timedelta(hours=24),
     columns=(
         Column("product_key", "bigint", "Key of the version, the same in every rebuild."),
         Column("product_id", "bigint", "Product."),

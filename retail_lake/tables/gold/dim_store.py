@@ -1,5 +1,7 @@
 """One row per store as the CRM last knew it. History is not kept: a store is asked for as it is."""
 
+from datetime import timedelta
+
 from retail_lake.contract import Column, Layer, Table, Workload, expect
 
 dim_store = Table(
@@ -9,6 +11,7 @@ dim_store = Table(
     grain="store",
     key=("store_id",),
     workload=Workload.ANALYTICS,
+    fresh_within=timedelta(hours=24),
     columns=(
         Column("store_id", "bigint", "Store."),
         Column("store_name", "string", "Name of the store."),

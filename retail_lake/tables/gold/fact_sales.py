@@ -3,6 +3,8 @@
 Every line of silver is here, to the cent. A product that the ERP does not know has a key too: its inferred member's.
 """
 
+from datetime import timedelta
+
 from retail_lake.contract import Column, Layer, Table, Workload, expect
 
 fact_sales = Table(
@@ -16,6 +18,7 @@ fact_sales = Table(
     sort_by=("sale_date", "store_id"),
     conserves="silver.sales",
     workload=Workload.ANALYTICS,
+    fresh_within=timedelta(hours=9),
     columns=(
         Column("sale_date", "date", "Business day of the sale, in the stores' time zone."),
         Column("sold_at", "timestamp", "Moment of the sale (UTC)."),
