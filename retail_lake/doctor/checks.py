@@ -8,7 +8,7 @@ from typing import Final
 
 from retail_lake.aws import client
 from retail_lake.config import REMOTE, Settings
-from retail_lake.doctor import buckets, engines, lake, machine, serving
+from retail_lake.doctor import alerts, arrivals, buckets, engines, lake, machine, serving
 from retail_lake.doctor.check import Check
 from retail_lake.lake.catalog import is_glue
 
@@ -23,9 +23,11 @@ def all_checks(settings: Settings) -> Iterator[Check]:
         after = CREDENTIALS
         yield Check(CREDENTIALS, partial(_who, settings), "sts")
     yield from buckets.checks(settings, after)
+    yield from arrivals.checks(settings, after)
     yield from lake.checks(settings, after)
     yield from engines.checks(settings, after)
     yield from serving.checks(settings, after)
+    yield from alerts.checks(settings, after)
 
 
 def _on_aws(settings: Settings) -> bool:

@@ -24,6 +24,7 @@ Doctor = Callable[..., Result]
 ROLE = "arn:aws:iam::123456789012:role/retail-lake-job"
 TRUST = """{"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}"""
+NOWHERE = '[{"to": "sns:arn:aws:sns:us-east-1:123456789012:nowhere"}]'
 APPLICATION = {
     "name": "analytics", "releaseLabel": "emr-spark-8.1.0", "type": "SPARK", "clientToken": "a" * 32,
 }  # fmt: skip
@@ -138,6 +139,8 @@ def test_all_is_well_and_nothing_is_left(aws: Aws, doctor: Doctor) -> None:
         ({"ATHENA_WORKGROUP": "none"}, "athena", "RETAIL_LAKE_ATHENA_WORKGROUP=none"),
         ({"CATALOG_URI": "glue://12"}, "catalog", "RETAIL_LAKE_CATALOG_URI: 'glue://12' is no catalog"),
         ({"ENGINE_SMALL": "awslambda"}, "awslambda", "retail-lake"),
+        ({"ALERT_ROUTES": NOWHERE}, "alerts to SNS", "there is no topic arn:aws:sns:us-east-1:123456789012:nowhere"),
+        ({"ALERT_ROUTES": '[{"to": "webhook:PAGER"}]'}, "alerts to webhook PAGER", "RETAIL_LAKE_ALERT_WEBHOOK_PAGER is not set"),
         ({"ENGINE_TRANSFORM": "emr", "EMR_CLUSTER": "name=none"}, "emr", "RETAIL_LAKE_EMR_CLUSTER=name=none"),
         ({"LAKE_URI": None}, "settings", "RETAIL_LAKE_LAKE_URI is not set: where the lake is"),
     ],

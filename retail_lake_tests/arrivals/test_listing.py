@@ -1,0 +1,133 @@
+"""What a look at landing finds: everything sooner or later, each version once, in bounded steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from retail_lake.arrivals.book import Book
+from retail_lake.arrivals.listing import Landed, Look, look
+from retail_lake.storage import Stored
+from retail_lake_tests.arrivals.world import DAY_1, DAY_2, NOON, ORDERS, PRODUCTS, TILLS, World, settings_of, table
+from retail_lake_tests.s3 import S3Server
+
+
+@pytest.fixture(params=["folder", "s3"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    tables = [table(x) for x in (TILLS, PRODUCTS, ORDERS)]
+    if request.param == "folder":
+        return World(settings_of(tmp_path), tables)
+    s3: S3Server = request.getfixturevalue("s3")
+    at = f"s3://{s3.bucket}/{request.node.name}"
+    return World(settings_of(tmp_path, lake_uri=f"{at}/lake", landing_uri=f"{at}/landing", s3_endpoint=s3.endpoint), tables)
+
+
+def keys(found: Look) -> list[str]:
+    return sorted(arrival.key.split("/", 2)[2] for arrival in found.arrivals)
+
+
+def look_at(world: World, n: int, turn: str = "", **more: int) -> Look:
+    landing = world.tables[n].landing
+    assert landing is not None
+    return look(Book(world.settings, landing), Landed(world.settings), world.settings, newest=1, turn=turn, **more)
+
+
+def test_everything_that_was_not_seen_is_found_and_nothing_twice(world: World) -> None:
+    put = [
+        "LOAD1.csv", "2016/12/30/20161230-1.csv", "2017/01/02/20170102-1.csv", "2017/01/03/20170103-1.csv", "2017/stray.csv",
+        "2017/01/stray.csv", "2017/other/stray.csv", "other/20170102-2.csv", "2017/01/02/deeper/20170102-3.csv",
+    ]  # fmt: skip
+    for key in [*put, "2017/01/02/.half.csv", "_tmp/20170102-9.csv"]:
+        world.put(f"erp/products/{key}")
+    found = look_at(world, 1)
+    assert keys(found) == sorted(put) and found.whole
+    world.intake().take(found.arrivals)
+    assert keys(look_at(world, 1)) == []
+    world.put("erp/products/2017/01/03/20170103-2.csv", at=NOON)
+    world.put("erp/products/2017/01/03/20170103-3.csv", at=NOON)
+    world.put("erp/products/LOAD1.csv", "longer")
+    found = look_at(world, 1)
+    assert keys(found) == ["2017/01/03/20170103-2.csv", "2017/01/03/20170103-3.csv", "LOAD1.csv"]
+    # One is taken in, the other of the same moment is not lost for it.
+    world.intake().take([a for a in found.arrivals if "-2" in a.key])
+    assert keys(look_at(world, 1)) == ["2017/01/03/20170103-3.csv", "LOAD1.csv"]
+
+
+def test_a_landing_that_is_not_there_has_nothing(world: World) -> None:
+    assert look_at(world, 0) == Look([], 0, "", True)
+
+
+def test_markers_are_seen(world: World) -> None:
+    world.put("shop/orders/2017-01-02/_SUCCESS", "")
+    world.put("shop/orders/2017-01-02/_other", "")
+    assert keys(look_at(world, 2)) == ["2017-01-02/_SUCCESS"]
+
+
+def test_what_was_announced_is_not_found_again(world: World) -> None:
+    from retail_lake.arrivals.event import Arrival, Version
+
+    world.put("tills/lines/2017-01-02/lines_g1_20170102_v1.csv")
+    (listed,) = look_at(world, 0).arrivals
+    announced = Version(
+        size=1, written=listed.version.written + timedelta(milliseconds=400), etag="e", version="v", sequencer="1"
+    )
+    world.intake().take([Arrival(listed.key, announced)])
+    assert keys(look_at(world, 0)) == []
+
+
+class Many:
+    """A lister of folders that are not there, which counts how often each was listed."""
+
+    def __init__(self, days: int, a_day: int) -> None:
+        self.listed: Counter[str] = Counter()
+        self.days = [DAY_1 + timedelta(days=n) for n in range(days)]
+        self.a_day = a_day
+
+    def level(self, folder: str) -> tuple[list[Stored], list[str]]:
+        return [], [str(day) for day in self.days]
+
+    def below(self, folder: str) -> list[Stored]:
+        self.listed[folder.rpartition("/")[2]] += 1
+        day = date.fromisoformat(folder.rpartition("/")[2])
+        names = (f"lines_g{n}_{day:%Y%m%d}_v1.csv" for n in range(self.a_day))
+        return [Stored(name, 1, datetime(2017, 1, 1)) for name in names]
+
+
+def rounds(book: Book, lister: Many, world: World, **more: int) -> Iterator[Look]:
+    turn = ""
+    while True:
+        found = look(book, lister, world.settings, newest=2, turn=turn, **more)
+        world.intake().take(found.arrivals)
+        turn = found.turn
+        yield found
+        if found.whole:
+            return
+
+
+def test_older_folders_come_in_turn_until_all_were_listed(tmp_path: Path) -> None:
+    world, lister = World(settings_of(tmp_path), [table(TILLS)]), Many(days=10, a_day=3)
+    book = Book(world.settings, TILLS)
+    found = list(rounds(book, lister, world, folders=3))
+    assert [each.keys for each in found] == [15, 15, 12]
+    assert sum(len(each.arrivals) for each in found) == 30
+    assert [lister.listed[str(day)] for day in lister.days] == [1] * 8 + [3] * 2
+    # Then from the start again, and a folder that came meanwhile is not passed over.
+    lister.days.insert(0, date(2016, 12, 30))
+    assert [len(each.arrivals) for each in rounds(book, lister, world, folders=3)] == [3, 0, 0]
+
+
+def test_a_look_lists_no_more_keys_than_it_may(tmp_path: Path) -> None:
+    world, lister = World(settings_of(tmp_path), [table(TILLS)]), Many(days=10, a_day=3)
+    assert [each.keys for each in rounds(Book(world.settings, TILLS), lister, world, keys=4)] == [12] * 4
+
+
+def test_days_may_be_told_by_either_kind_of_date(tmp_path: Path) -> None:
+    world = World(settings_of(tmp_path), [table(PRODUCTS)])
+    for day in (DAY_1, DAY_2):
+        world.put(f"erp/products/{day:%Y/%m/%d}/{day:%Y%m%d}-1.csv")
+    first = look_at(World(world.settings, [table(TILLS), *world.tables]), 1, folders=0)
+    assert keys(first) == ["2017/01/02/20170102-1.csv"] and not first.whole
