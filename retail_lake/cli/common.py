@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,7 +37,22 @@ class Day(click.ParamType):
             self.fail(f"{value!r} is not a day: write it as 2017-01-31", param, ctx)
 
 
+class Moment(click.ParamType):
+    """A moment in UTC as `2017-01-31`, `2017-01-31 10:30` or with seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Text to a time; another zone may be written with it."""
+        try:
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time: write it as '2017-01-31 10:30', in UTC", param, ctx)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 DAY = Day()
+MOMENT = Moment()
 # In a file or a pipe nothing has to be folded.
 _NO_TERMINAL = 2000
 
@@ -45,8 +60,11 @@ _NO_TERMINAL = 2000
 def settings() -> Settings:
     """The settings as they are now. Raises `ConfigurationFailure`."""
     from retail_lake.config import load_settings
+    from retail_lake.logs import configure
 
-    return load_settings()
+    found = load_settings()
+    configure(found)
+    return found
 
 
 def by_layer(tables: Iterable[Table]) -> list[Table]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.command(name="deploy", short_help="Bring the job program to AWS.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--buckets", "with_buckets", is_flag=True, help="Also set the buckets: encryption, versions, lifecycle.")
+@click.option("--arrivals", "with_arrivals", is_flag=True, help="Also have the landing bucket announce arrivals to a queue.")
 @click.option(
     "--python-home", type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of the Python for Linux that EMR jobs bring along. Default: the one that runs this.",
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 def command(
     dry_run: bool,
     with_buckets: bool,
+    with_arrivals: bool,
     python_home: Path | None,
     any_glibc: bool,
     lambda_context: Path | None,
@@ -51,15 +53,21 @@ def command(
     elif lambda_context is not None:
         _write_context(current, lambda_context, out)
     else:
-        _deploy(current, out, dry_run, with_buckets, python_home, any_glibc)
+        _deploy(current, out, dry_run, with_buckets, with_arrivals, python_home, any_glibc)
 
 
 def _deploy(
-    settings: Settings, out: Console, dry_run: bool, with_buckets: bool, python_home: Path | None, any_glibc: bool
+    settings: Settings,
+    out: Console,
+    dry_run: bool,
+    with_buckets: bool,
+    with_arrivals: bool,
+    python_home: Path | None,
+    any_glibc: bool,
 ) -> None:
     from retail_lake.cli.common import grid
     from retail_lake.config import PREFIX
-    from retail_lake.deploy import artifact, buckets, glue_job, lambda_function
+    from retail_lake.deploy import artifact, buckets, glue_job, lambda_function, notifications
     from retail_lake.failure import ConfigurationFailure
 
     if not settings.artifacts_uri:
@@ -70,6 +78,10 @@ def _deploy(
     if with_buckets:
         for bucket, changes in buckets.ensure(settings, act=act).items():
             shown.add_row("bucket", bucket, _told(changes))
+    announced = settings.arrival_queue
+    if with_arrivals:
+        announced, changes = notifications.ensure(settings, act=act)
+        shown.add_row("arrivals", notifications.queue_name(settings), _told(changes))
     plan = artifact.blueprint(settings, home=python_home)
     made, changes = _artifact(settings, plan, act, any_glibc)
     shown.add_row("artifact", plan.version, _told(changes))
@@ -80,6 +92,8 @@ def _deploy(
     elif "awslambda" in used:
         shown.add_row("Lambda function", settings.lambda_function, f"not deployed: {lambda_function.NO_IMAGE}")
     out.print(shown)
+    if announced != settings.arrival_queue:
+        out.print(f"Set {PREFIX}ARRIVAL_QUEUE={announced}", soft_wrap=True)
     out.print("Nothing was changed. Deploy without --dry-run." if dry_run else "Next: retail-lake doctor")
 
 

@@ -6,11 +6,13 @@ import click
 
 
 @click.command(name="reload", short_help="Build warehouse tables anew from the lake.")
-@click.argument("tables", nargs=-1, required=True, metavar="TABLE...")
-def command(tables: tuple[str, ...]) -> None:
+@click.argument("tables", nargs=-1, metavar="TABLE...")
+@click.option("--all", "every", is_flag=True, help="Every table that the lake has published.")
+def command(tables: tuple[str, ...], every: bool) -> None:
     """Drop each TABLE of the warehouse and load all of its published days from the lake.
 
-    For a contract that changed in a way the warehouse refuses. The lake is only read.
+    For a contract that changed in a way the warehouse refuses, or (`--all`) for a warehouse that was lost. The lake is only
+    read.
     """
     import uuid
 
@@ -22,9 +24,14 @@ def command(tables: tuple[str, ...]) -> None:
     from retail_lake.warehouse import open_warehouse
 
     current = settings()
+    if every == bool(tables):
+        raise ConfigurationFailure("Name the tables to load, or give --all for every one.")
     gold = {name: table for name, table in TABLES.items() if table.layer is Layer.GOLD}
-    chosen = find_tables(tables, gold)
     lake, warehouse = Lake(current), open_warehouse(current)
+    # Dimensions before the facts that need them.
+    chosen = find_tables(tables, gold) or sorted(gold.values(), key=lambda t: t.day is not None)
+    if every:
+        chosen = [table for table in chosen if lake.stored(table.full_name) is not None]
     for table in chosen:
         if lake.stored(table.full_name) is None:
             raise ConfigurationFailure(f"{table.full_name} was never published: there is nothing to load {table.name} from.")

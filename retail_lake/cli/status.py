@@ -47,7 +47,7 @@ def command(tables: tuple[str, ...]) -> None:
     Stale: code or inputs have changed since. Incomplete: published, but a file is missing or unreadable. Blocked: the audit
     refused the last attempt, and readers see what was there before. Materializing a day settles the first two.
     """
-    from retail_lake.cli.common import by_layer, console, count, find_tables, grid, settings
+    from retail_lake.cli.common import by_layer, console, count, day_ranges, find_tables, grid, settings
     from retail_lake.lake.lake import Lake
     from retail_lake.tables import TABLES
 
@@ -72,6 +72,10 @@ def command(tables: tuple[str, ...]) -> None:
             f"{last.published_at:%Y-%m-%d %H:%M:%S}" if last else "-",
         )
     out.print(shown)
+    for table in chosen:
+        if held := [p.day for p in known.get(table.full_name, {}).values() if p.rolled_back]:
+            days = day_ranges(d for d in held if d) if table.day else "the whole table"
+            out.print(f"{table.full_name}: rolled back by a person, and left so until code or inputs change: {days}")
     if not known:
         out.print("Nothing is published yet: run `retail-lake demo`, or materialize tables in `retail-lake ui`.")
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from retail_lake.aws import client, code_of, refusals, split_uri
 from retail_lake.config import Settings
+from retail_lake.deploy import replication
 from retail_lake.failure import ConfigurationFailure
 
 ENCRYPTED: Final = "encrypted by KMS"
@@ -76,7 +77,10 @@ def lifecycle(settings: Settings, bucket: str) -> list[dict[str, Any]]:
 
 def _buckets(settings: Settings) -> list[str]:
     uris = (settings.lake_uri, settings.landing_uri, settings.artifacts_uri, settings.athena_output)
-    return sorted({split_uri(uri)[0] for uri in uris if uri.startswith("s3://")})
+    ours = sorted({split_uri(uri)[0] for uri in uris if uri.startswith("s3://")})
+    # The replica first: only to a bucket that keeps versions can be copied.
+    copy = replication.replica(settings)
+    return [copy, *ours] if copy else ours
 
 
 def _ensure(settings: Settings, bucket: str, act: bool) -> list[str]:
@@ -92,15 +96,18 @@ def _puts(s3: Any, settings: Settings, bucket: str) -> Iterator[tuple[str, Calla
     """What is not as it should be, with the call that makes it so."""
     if _read(s3.get_public_access_block, bucket, "PublicAccessBlockConfiguration") != _CLOSED:
         yield "closed to the public", partial(s3.put_public_access_block, Bucket=bucket, PublicAccessBlockConfiguration=_CLOSED)
-    encryption = _encryption(settings.kms_key)
+    copy = replication.replica(settings)
+    encryption = _encryption(settings.replica_kms_key if bucket == copy else settings.kms_key)
     found = _read(s3.get_bucket_encryption, bucket, "ServerSideEncryptionConfiguration") or {}
     if [{name: rule.get(name) for name in encryption} for rule in found.get("Rules", [])] != [encryption]:
         yield (
             ENCRYPTED,
             partial(s3.put_bucket_encryption, Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [encryption]}),
         )
-    if bucket == split_uri(settings.landing_uri)[0] and s3.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
+    kept = (split_uri(settings.landing_uri)[0], copy)
+    if bucket in kept and s3.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
         yield "versioned", partial(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    yield from replication.puts(s3, settings, bucket)
     rules = _read(s3.get_bucket_lifecycle_configuration, bucket, "Rules") or []
     # Rules that somebody else made stay.
     wanted = [*(r for r in rules if not r.get("ID", "").startswith(_RULE)), *lifecycle(settings, bucket)]

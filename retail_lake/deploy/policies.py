@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from retail_lake.aws import split_uri
 from retail_lake.config import PREFIX, Settings
+from retail_lake.deploy.notifications import queue_name
 from retail_lake.deploy.tags import account
 from retail_lake.failure import ConfigurationFailure
 
@@ -20,6 +21,7 @@ _ARN: Final = re.compile(r"arn:([a-z-]+):[a-z0-9-]+:[a-z0-9-]*:(\d{12}):.*")
 _READ: Final = ("s3:GetObject",)
 _WRITE: Final = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
 _BUCKET_PARTS: Final = ("BucketPublicAccessBlock", "EncryptionConfiguration", "BucketVersioning", "LifecycleConfiguration")
+_QUEUE: Final = ("GetQueueAttributes", "GetQueueUrl")
 _NAMESPACES: Final = ("bronze", "silver", "gold", "quarantine", "ops")
 # Who may take the job role: the services that run jobs, EMR's by way of the cluster's machines.
 _RUN_JOBS: Final = ("glue.amazonaws.com", "emr-serverless.amazonaws.com", "lambda.amazonaws.com", "ec2.amazonaws.com")
@@ -27,8 +29,9 @@ _RUN_JOBS: Final = ("glue.amazonaws.com", "emr-serverless.amazonaws.com", "lambd
 
 def policies(settings: Settings) -> dict[str, dict[str, Any]]:
     """Policy documents by who needs them: `job` (with `job_trust`) for the roles of Glue, EMR and Lambda, `launcher` for what
-    runs Dagster and the commands, `deployer` for `retail-lake deploy`, `redshift` for the role that COPY reads with, `demo` for
-    who lands the demo's files. Raises `ConfigurationFailure` for a location that is not on S3."""
+    runs Dagster and the commands, `deployer` for `retail-lake deploy`, `redshift` for the role that COPY reads with, `recovery`
+    for who follows a runbook, besides `launcher`, `replica` for the role that S3 copies landing with, `demo` for who lands the
+    demo's files. Raises `ConfigurationFailure` for a location that is not on S3."""
     for name in ("lake_uri", "landing_uri", "artifacts_uri"):
         if not getattr(settings, name).startswith("s3://"):
             raise ConfigurationFailure(f"{PREFIX}{name.upper()} must be s3://bucket/prefix for its policies to be written")
@@ -36,14 +39,23 @@ def policies(settings: Settings) -> dict[str, dict[str, Any]]:
     trust = {"Effect": "Allow", "Principal": {"Service": list(_RUN_JOBS)}, "Action": "sts:AssumeRole"}
     documents = {
         "job": _job(settings, at),
-        "launcher": [*_launcher_data(settings, at), *_launcher_jobs(settings, at), *_launcher_warehouse(settings, at)],
+        "launcher": [
+            *_launcher_data(settings, at),
+            *_launcher_arrivals(settings, at),
+            *_launcher_alerts(settings),
+            *_launcher_jobs(settings, at),
+            *_launcher_warehouse(settings, at),
+        ],
         "deployer": _deployer(settings, at),
         "redshift": [
             *at.files(_READ, settings.lake_uri, f"{settings.artifacts_uri}/jobs"),
             *at.key("kms:Decrypt"),
         ],
+        "recovery": _recovery(settings, at),
         "demo": [*at.files(("s3:PutObject",), settings.landing_uri), *at.key("kms:GenerateDataKey", "kms:Decrypt")],
     }
+    if settings.landing_replica:
+        documents["replica"] = _replica(settings, at)
     return {
         "job_trust": {"Version": "2012-10-17", "Statement": [trust]},
         **{name: {"Version": "2012-10-17", "Statement": found} for name, found in documents.items()},
@@ -81,6 +93,10 @@ class _Account:
     def s3(self, uri: str) -> str:
         """A bucket or a location in it."""
         return f"arn:{self.partition}:s3:::{uri.removeprefix('s3://')}"
+
+    def queue(self, kind: str = "") -> str:
+        """The queue that announces arrivals, or the one of its dead letters."""
+        return self.arn("sqs", f"{queue_name(self.settings)}{kind}")
 
     def buckets(self) -> list[str]:
         """The buckets of the settings."""
@@ -133,6 +149,24 @@ def _launcher_data(settings: Settings, at: _Account) -> list[Statement]:
             *(at.arn("glue", resource) for resource in ("catalog", *databases, *tables)),
         ),
     ]
+
+
+def _launcher_arrivals(settings: Settings, at: _Account) -> list[Statement]:
+    """Empty the queue that announces arrivals, and look how many dead letters it has and whether the bucket tells it."""
+    if not settings.arrival_queue:
+        return []
+    calls = ("ReceiveMessage", "DeleteMessage", *_QUEUE)
+    return [
+        _allow((f"sqs:{call}" for call in calls), at.queue()),
+        _allow((f"sqs:{call}" for call in _QUEUE), at.queue("-dead-letters")),
+        _allow(("s3:GetBucketNotification",), at.s3(split_uri(settings.landing_uri)[0])),
+    ]
+
+
+def _launcher_alerts(settings: Settings) -> list[Statement]:
+    """Publish alerts, and look whether their topics are there."""
+    topics = [route.to.removeprefix("sns:") for route in settings.alert_routes if route.to.startswith("sns:")]
+    return [_allow(("sns:Publish", "sns:GetTopicAttributes"), *topics)] if topics else []
 
 
 def _launcher_jobs(settings: Settings, at: _Account) -> list[Statement]:
@@ -195,6 +229,18 @@ def _deployer(settings: Settings, at: _Account) -> list[Statement]:
         *at.key("kms:Decrypt", "kms:GenerateDataKey"),
         _allow((f"s3:{verb}{part}" for part in _BUCKET_PARTS for verb in ("Get", "Put")), *at.buckets()),
     ]
+    if settings.landing_uri.startswith("s3://"):
+        calls = ("CreateQueue", "SetQueueAttributes", "TagQueue", *_QUEUE)
+        found.append(_allow((f"sqs:{call}" for call in calls), at.queue(), at.queue("-dead-letters")))
+        told = ("s3:GetBucketNotification", "s3:PutBucketNotification")
+        found.append(_allow(told, at.s3(split_uri(settings.landing_uri)[0])))
+    if settings.landing_replica:
+        copying = ("s3:GetReplicationConfiguration", "s3:PutReplicationConfiguration")
+        found.append(_allow(copying, at.s3(split_uri(settings.landing_uri)[0])))
+        found.append(
+            _allow((f"s3:{verb}{part}" for part in _BUCKET_PARTS for verb in ("Get", "Put")), at.s3(settings.landing_replica))
+        )
+        found.append(_pass(at.role(settings.replica_role), "s3.amazonaws.com"))
     if settings.glue_role:
         calls = ("CreateJob", "GetJob", "UpdateJob", "GetTags", "TagResource")
         found.append(_allow((f"glue:{call}" for call in calls), at.arn("glue", f"job/{settings.glue_job}")))
@@ -207,6 +253,32 @@ def _deployer(settings: Settings, at: _Account) -> list[Statement]:
         found.append(_allow((f"lambda:{call}" for call in make), at.arn("lambda", f"function:{settings.lambda_function}")))
         found.append(_pass(at.role(settings.lambda_role), "lambda.amazonaws.com"))
     return found
+
+
+def _recovery(settings: Settings, at: _Account) -> list[Statement]:
+    """Bring landed objects back from their versions, and replace what the catalog says of a table."""
+    bucket = at.s3(split_uri(settings.landing_uri)[0])
+    versions = ("s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObjectVersion", "s3:PutObject")
+    databases = ("catalog", *(f"database/{name}" for name in _NAMESPACES), *(f"table/{name}/*" for name in _NAMESPACES))
+    return [
+        _allow(("s3:ListBucketVersions", "s3:GetBucketVersioning"), bucket),
+        _allow(versions, f"{at.s3(settings.landing_uri)}/*"),
+        *at.key("kms:Decrypt", "kms:GenerateDataKey"),
+        _allow(("glue:DeleteTable",), *(at.arn("glue", resource) for resource in databases)),
+    ]
+
+
+def _replica(settings: Settings, at: _Account) -> list[Statement]:
+    """Read versions of landing, and write them to the replica under its own key."""
+    bucket = at.s3(split_uri(settings.landing_uri)[0])
+    read = ("GetObjectVersionForReplication", "GetObjectVersionAcl", "GetObjectVersionTagging")
+    return [
+        _allow(("s3:GetReplicationConfiguration", "s3:ListBucket"), bucket),
+        _allow((f"s3:{call}" for call in read), f"{at.s3(settings.landing_uri)}/*"),
+        _allow(("s3:ReplicateObject", "s3:ReplicateTags"), f"{at.s3(settings.landing_replica)}/*"),
+        *at.key("kms:Decrypt"),
+        _allow(("kms:Encrypt",), settings.replica_kms_key),
+    ]
 
 
 def _allow(actions: Iterable[str], *resources: str) -> Statement:

@@ -7,7 +7,7 @@ Belongs here: opening, locating and reading. Does not: deciding what to build (`
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -40,6 +40,9 @@ TABLE_PROPERTIES = {
     "write.metadata.previous-versions-max": "20",
     "commit.retry.num-retries": "8",
 }
+
+Change = Callable[[Mapping[date | None, ledger.Publication]], Sequence[ledger.Publication]]
+"""What becomes of a table's publications: the new ones, from those there are."""
 
 QUARANTINE_COLUMNS = (
     Column("_day", "date", "The day the record would have been published on; for bronze the arrival day."),
@@ -186,7 +189,7 @@ class Lake:
         row_filter = days_between(column, days) if column and days else AlwaysTrue()
         with failures(name):
             files = [
-                DataFile(uri=file.file_path, rows=file.record_count, size=file.file_size_in_bytes, day=_day_of(file))
+                DataFile(uri=file.file_path, rows=file.record_count, size=file.file_size_in_bytes, day=day_of(file))
                 for file in files_of(stored, snapshot, row_filter)
             ]
         files.sort(key=lambda f: f.uri)
@@ -231,11 +234,18 @@ class Lake:
         Raises `TransientFailure` when conflicts do not end.
         """
         if new:
-            # Threads of one process would only run into each other's commits.
-            with self._recording:
-                self._record(table, new)
+            self.amend(table, lambda _: new)
 
-    def _record(self, table: str, new: Sequence[ledger.Publication]) -> None:
+    def amend(self, table: str, change: Change) -> None:
+        """Write what `change` makes of a table's publications by day, as they are at that moment: it may be asked again.
+
+        Raises `TransientFailure` when conflicts do not end.
+        """
+        # Threads of one process would only run into each other's commits.
+        with self._recording:
+            self._record(table, change)
+
+    def _record(self, table: str, change: Change) -> None:
         if self.stored(PUBLICATIONS) is None:
             self._create(PUBLICATIONS, ledger.COLUMNS, "table", "The latest publication of every table and day.")
 
@@ -244,6 +254,8 @@ class Lake:
             location, known = self._publications
             current = location == stored.metadata_location
             before = list(known.get(table, {}).values()) if current else ledger.read(stored, table)
+            if not (new := change({p.day: p for p in before})):
+                return stored
             merged = ledger.write(stored, table, before, new)
             if current:
                 self._publications = (stored.metadata_location, {**known, table: merged})
@@ -257,7 +269,7 @@ class Lake:
             self._publications = (stored.metadata_location, known)
 
 
-def _day_of(file: IcebergFile) -> date | None:
+def day_of(file: IcebergFile) -> date | None:
     """The day of a file of a table that is partitioned by one."""
     held = file.partition[0] if len(file.partition) else None
     if isinstance(held, int):

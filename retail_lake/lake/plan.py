@@ -19,6 +19,8 @@ from retail_lake.contract import Layer, Table
 from retail_lake.jobs.description import JobDescription, LandedFile, PinnedInput
 from retail_lake.lake.lake import Lake
 from retail_lake.lake.publications import Publication
+from retail_lake.lake.publish import LISTING, SEQUENCES
+from retail_lake.lake.retention import not_landed_any_more
 from retail_lake.sources.landing import Landed, landed
 from retail_lake.tables import TABLES, inputs
 
@@ -41,12 +43,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Survey:
-    """What days would be built from now, and how that compares with what is published. Nothing is pinned."""
+    """What days would be built from now, and how that compares with what is published. Nothing is pinned.
+
+    `final` days are as published for good: their landed files are kept no longer.
+    """
 
     fingerprints: Mapping[date | None, str]
     waiting: Mapping[date | None, str]
     unchanged: frozenset[date | None]
     found: Landed | None = None
+    final: frozenset[date | None] = frozenset()
 
     @property
     def todo(self) -> list[date | None]:
@@ -62,22 +68,57 @@ def survey(lake: Lake, table: Table, days: Sequence[date]) -> Survey:
     else:
         prints, waiting = _fingerprints(lake, table, days)
     known = lake.publications_by_day().get(table.full_name, {})
+    final = frozenset(d for d in prints if d in known and known[d].visible and not_landed_any_more(lake.settings, table, d))
     unchanged = frozenset(d for d, f in prints.items() if d in known and f in (known[d].fingerprint, known[d].refused))
-    return Survey(prints, waiting, unchanged, found)
+    return Survey(prints, waiting, unchanged | final, found, final)
+
+
+def changed_inputs(lake: Lake, table: Table, days: Sequence[date]) -> dict[date | None, str]:
+    """The days of a silver or gold table that can be built and whose inputs are others than those of their last
+    publication or attempt, with their fingerprints as of now; a day that was never tried is one of them.
+
+    What only the code sets apart is left out: its inputs give, under the code it was built by, the fingerprint it has.
+    """
+    now = survey(lake, table, days)
+    known = lake.publications_by_day().get(table.full_name, {})
+    changed = {d: now.fingerprints[d] for d in now.todo}
+    for version in {known[d].code_version for d in changed if d in known}:
+        its = [d for d in changed if d in known and known[d].code_version == version]
+        for program in range(1, PROGRAM_VERSION + 1):
+            code = [program, version, lake.settings.store_time_zone]
+            as_then, _ = _fingerprints(lake, table, [d for d in its if d], code)
+            for day in its:
+                if as_then.get(day) in (known[day].fingerprint, known[day].refused):
+                    changed.pop(day, None)
+    return changed
 
 
 def plan(lake: Lake, table: Table, days: Sequence[date], *, run_id: str, force: bool = False) -> Plan:
     """Plan the build of these days (ignored for an unpartitioned table). `force` builds unchanged days too."""
-    listed_at = datetime.now(UTC)
+    listed_at = _listing_time(lake, table)
     now = survey(lake, table, days)
-    todo = list(now.fingerprints) if force else now.todo
+    todo = [d for d in now.fingerprints if d not in now.final] if force else now.todo
     # A table that is read entirely is pinned once: its files are the same for every job.
     whole = cache(lambda name: lake.pin(name))
     jobs = tuple(
         _describe(lake, table, chunk, {d: now.fingerprints[d] for d in chunk}, run_id, force, now.found, listed_at, whole)
         for chunk in _chunks(lake, table, todo)
     )
-    return Plan(table, jobs, () if force else tuple(d for d in now.fingerprints if d in now.unchanged), now.waiting)
+    return Plan(table, jobs, tuple(d for d in now.fingerprints if d not in todo), now.waiting)
+
+
+def _listing_time(lake: Lake, table: Table) -> datetime:
+    """When a listing that begins now is made: later than every listing that was published or committed by now, also where a
+    clock was set back since, or another machine's is fast. Newer files would count as older until the clock has caught up.
+    """
+    listed = [p.input_sequences.get(LISTING, 0) for p in lake.publications(table.full_name)]
+    stored = lake.stored(table.full_name) if table.landing else None
+    for snapshot in stored.snapshots() if stored else ():
+        if snapshot.summary and (said := snapshot.summary.additional_properties.get(SEQUENCES)):
+            listed.append(json.loads(said).get(LISTING, 0))
+    # A millisecond, because a time is stored as a number of seconds that does not hold every microsecond.
+    after = datetime.fromtimestamp(max(listed, default=0) / 1_000_000, UTC) + timedelta(milliseconds=1)
+    return max(datetime.now(UTC), after)
 
 
 def _digest(*parts: object) -> str:
@@ -101,9 +142,12 @@ def _bronze_fingerprints(table: Table, days: Sequence[date], found: Landed | Non
     return prints
 
 
-def _fingerprints(lake: Lake, table: Table, days: Sequence[date]) -> tuple[dict[date | None, str], dict[date | None, str]]:
+def _fingerprints(
+    lake: Lake, table: Table, days: Sequence[date], code: Sequence[object] | None = None
+) -> tuple[dict[date | None, str], dict[date | None, str]]:
+    """The fingerprints of these days, under other code than the table's if it is given, and what the others wait for."""
     known = lake.publications_by_day()
-    code = _code(table, lake.settings)
+    code = code or _code(table, lake.settings)
     names = [n for n in inputs(table) if n != "run.days"]
     if table.day is None:
         seen = [(n, _whole(known.get(n, {}))) for n in names]

@@ -26,7 +26,7 @@ COLUMNS = (
     Column("run_id", "string", "The run that asked for it."),
     Column("code_version", "string", "Digest of the table's contract and transformation."),
     Column("fingerprint", "string", "Digest of code and inputs of the visible data; empty if there is none."),
-    Column("refused", "string", "Fingerprint of the last blocked attempt, if it is newer than the visible data."),
+    Column("refused", "string", "Fingerprint of the last blocked attempt, or of what a person rolled back."),
     Column("snapshot_id", "bigint", "The Iceberg snapshot that made it visible."),
     Column("input_sequences", "string", "JSON: the sequence number of each input's pinned snapshot."),
     Column("rows_in", "bigint", "Rows that went in."),
@@ -71,6 +71,11 @@ class Publication:
     def visible(self) -> bool:
         """Whether readers see data (or a true absence of rows) of this day."""
         return bool(self.fingerprint)
+
+    @property
+    def rolled_back(self) -> bool:
+        """A person refused what was built, and put back what was there before."""
+        return bool(self.refused) and self.status != "blocked"
 
     def seen_on(self, day: date) -> str:
         """The fingerprint of what this unpartitioned table shows to that day."""

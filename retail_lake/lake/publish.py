@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 
 EPOCH = date(1970, 1, 1)
 JOB_ID = "retail-lake.job-id"
+RUN_ID = "retail-lake.run-id"
 DAYS = "retail-lake.days"
 SEQUENCES = "retail-lake.input-sequences"
+LISTING = "landing"
+"""What stands for a listing of the landing among the inputs' sequences."""
 WHOLE = "whole"
 
 
@@ -81,14 +84,14 @@ def _late(lake: Lake, stored: IcebergTable | None, job: JobDescription, days: Se
     for snapshot in stored.snapshots() if stored else ():
         said = snapshot.summary.additional_properties if snapshot.summary else {}
         if SEQUENCES in said and newer(json.loads(said[SEQUENCES]), ours):
-            late |= set(days) & _parse_days(said[DAYS])
+            late |= set(days) & parse_days(said[DAYS])
     return late
 
 
 def _sequences(job: JobDescription) -> dict[str, int]:
     sequences = {i.table: i.sequence for i in job.inputs}
     if job.listed_at:
-        sequences["landing"] = int(job.listed_at.timestamp() * 1_000_000)
+        sequences[LISTING] = int(job.listed_at.timestamp() * 1_000_000)
     return sequences
 
 
@@ -149,7 +152,7 @@ def _replace(
     Returns the snapshot that shows it and the days overtaken.
     """
     name = ".".join(stored.name())
-    properties = {JOB_ID: f"{job.job_id}/{job.staging.rsplit('-', 1)[-1]}", "retail-lake.run-id": job.run_id}
+    properties = {JOB_ID: f"{job.job_id}/{job.staging.rsplit('-', 1)[-1]}", RUN_ID: job.run_id}
     properties["retail-lake.code-version"] = job.code_version
     properties["retail-lake.inputs"] = ",".join(f"{i.table}={i.snapshot_id}" for i in job.inputs)
     properties[SEQUENCES] = json.dumps(_sequences(job), sort_keys=True)
@@ -163,14 +166,9 @@ def _replace(
         todo = [d for d in days if d not in late]
         if not todo:
             return fresh, late
-        said = {**properties, DAYS: _say_days(todo)}
+        said = {**properties, DAYS: say_days(todo)}
         put = [f for f in files if f.day not in late]
-        with fresh.transaction() as transaction:
-            # Also where there is nothing to delete: it is the delete that conflicts with another publisher of the day.
-            transaction.delete(_among(column, todo), snapshot_properties=said)
-            if put:
-                _add(transaction, name, put, said)
-                _assert_staged(transaction, name, column, put)
+        swap(fresh, column, todo, put, said)
         return fresh, late
 
     fresh, late = retried(attempt, f"publishing {name}")
@@ -179,7 +177,20 @@ def _replace(
     return shown.snapshot_id if shown else None, late
 
 
-def _say_days(days: Sequence[date | None]) -> str:
+def swap(
+    stored: IcebergTable, column: str | None, days: Sequence[date | None], files: Sequence[StagedFile], said: dict[str, str]
+) -> None:
+    """One transaction: the days' files out, these in; `said` are the snapshot's properties."""
+    name = ".".join(stored.name())
+    with stored.transaction() as transaction:
+        # Also where there is nothing to delete: it is the delete that conflicts with another publisher of the day.
+        transaction.delete(_among(column, days), snapshot_properties=said)
+        if files:
+            _add(transaction, name, files, said)
+            _assert_staged(transaction, name, column, files)
+
+
+def say_days(days: Sequence[date | None]) -> str:
     """Days as text for a snapshot's properties: `2017-01-01/2017-01-31,2017-02-02/2017-02-02`."""
     spans: list[list[date]] = []
     for day in sorted(d for d in days if d):
@@ -190,7 +201,7 @@ def _say_days(days: Sequence[date | None]) -> str:
     return ",".join(f"{first}/{last}" for first, last in spans) or WHOLE
 
 
-def _parse_days(said: str) -> set[date | None]:
+def parse_days(said: str) -> set[date | None]:
     if said == WHOLE:
         return {None}
     spans = [tuple(map(date.fromisoformat, span.split("/"))) for span in said.split(",")]

@@ -32,6 +32,8 @@ SETTINGS = {
     "lambda_image": "image",
     "redshift_workgroup": "retail",
     "redshift_secret": f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:redshift-1a2b",
+    "alert_routes": ({"to": f"sns:arn:aws:sns:eu-central-1:{ACCOUNT}:retail-alerts"},),
+    "arrival_queue": f"https://sqs.eu-central-1.amazonaws.com/{ACCOUNT}/retail-lake-arrivals",
     "kms_key": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/0f1e",
 }
 DATA = "arn:aws:s3:::acme-lake/retail/silver/sales/data/job-1/rows/part-0.parquet"
@@ -42,6 +44,8 @@ WHEELS = "arn:aws:s3:::acme-artifacts/retail/artifacts/spark-4.1/1-abc/x.gluewhe
 JOB = f"arn:aws:glue:eu-central-1:{ACCOUNT}:job/retail-lake"
 TABLE = f"arn:aws:glue:eu-central-1:{ACCOUNT}:table/gold/fact_sales"
 KEY = SETTINGS["kms_key"]
+TOPIC = f"arn:aws:sns:eu-central-1:{ACCOUNT}:retail-alerts"
+QUEUE = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:retail-lake-arrivals"
 
 MAY = [
     ("job", "s3:GetObject", LANDED), ("job", "s3:GetObject", DATA), ("job", "s3:PutObject", DATA),
@@ -56,6 +60,9 @@ MAY = [
     ("launcher", "lambda:InvokeFunction", f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:retail-lake"),
     ("launcher", "athena:StartQueryExecution", f"arn:aws:athena:eu-central-1:{ACCOUNT}:workgroup/primary"),
     ("launcher", "secretsmanager:GetSecretValue", SETTINGS["redshift_secret"]),
+    ("launcher", "sqs:ReceiveMessage", QUEUE), ("launcher", "sqs:DeleteMessage", QUEUE),
+    ("launcher", "sqs:GetQueueAttributes", f"{QUEUE}-dead-letters"), ("deployer", "sqs:SetQueueAttributes", QUEUE),
+    ("deployer", "s3:PutBucketNotification", "arn:aws:s3:::acme-landing"), ("launcher", "sns:Publish", TOPIC),
     ("deployer", "glue:CreateJob", JOB), ("deployer", "s3:PutObject", WHEELS), ("deployer", "iam:PassRole", ROLE),
     ("deployer", "s3:PutLifecycleConfiguration", "arn:aws:s3:::acme-artifacts"),
     ("redshift", "s3:GetObject", DATA), ("redshift", "s3:GetObject", REPORT), ("demo", "s3:PutObject", LANDED),
@@ -64,7 +71,9 @@ MAY_NOT = [
     ("job", "s3:PutObject", LANDED), ("job", "s3:DeleteObject", LANDED), ("job", "s3:PutObject", METADATA),
     ("job", "s3:PutObject", WHEELS), ("job", "s3:GetObject", "arn:aws:s3:::acme-lake/other-team/x"),
     ("job", "glue:UpdateTable", TABLE), ("job", "glue:StartJobRun", JOB), ("job", "iam:PassRole", ROLE),
-    ("launcher", "s3:PutObject", LANDED), ("launcher", "glue:UpdateJob", JOB),
+    ("launcher", "sqs:DeleteMessage", f"{QUEUE}-dead-letters"), ("launcher", "sqs:SetQueueAttributes", QUEUE),
+    ("launcher", "s3:PutBucketNotification", "arn:aws:s3:::acme-landing"),
+    ("launcher", "sns:Publish", f"{TOPIC}-of-others"), ("launcher", "s3:PutObject", LANDED), ("launcher", "glue:UpdateJob", JOB),
     ("launcher", "glue:UpdateTable", f"arn:aws:glue:eu-central-1:{ACCOUNT}:table/finance/ledger"),
     ("launcher", "iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin"),
     ("launcher", "glue:StartJobRun", f"arn:aws:glue:eu-central-1:{ACCOUNT}:job/another"),
@@ -118,7 +127,7 @@ def test_a_lake_that_is_not_on_s3_has_no_policies(tmp_path: Path) -> None:
 
 def calls(*rooms: str) -> set[tuple[str, str]]:
     """Every operation that modules with a client name, as a method, for a paginator or for a waiter, as IAM calls it."""
-    services = ("athena", "emr", "emr-serverless", "glue", "lambda", "logs", "redshift-data")
+    services = ("athena", "emr", "emr-serverless", "glue", "lambda", "logs", "redshift-data", "sns", "sqs")
     models = {service: boto3.client(service, "us-east-1").meta.service_model for service in services}
     known = {service: {xform_name(name): name for name in model.operation_names} for service, model in models.items()}
     waiters = {"function_active_v2": "get_function", "function_updated_v2": "get_function"}
@@ -139,13 +148,15 @@ def _action(service: str, operation: str) -> str:
     """IAM's name of an operation, which is mostly the same."""
     if (service, operation) == ("lambda", "Invoke"):
         return "lambda:InvokeFunction"
+    if service == "sqs":
+        operation = operation.removesuffix("Batch")
     prefix = "elasticmapreduce" if service == "emr" else service
     return f"{prefix}:{operation}"
 
 
 @pytest.mark.parametrize(
     ("who", "rooms", "least"),
-    [("launcher", ("engines", "warehouse", "orchestration", "doctor"), 15), ("deployer", ("deploy",), 10)],
+    [("launcher", ("engines", "warehouse", "orchestration", "doctor", "arrivals", "alerts"), 15), ("deployer", ("deploy",), 10)],
 )
 def test_every_call_that_the_code_makes_is_granted(tmp_path: Path, who: str, rooms: tuple[str, ...], least: int) -> None:
     granted = {action for s in policies(settings(tmp_path))[who]["Statement"] for action in s["Action"]}

@@ -127,3 +127,37 @@ def test_no_rule_ever_sweeps_what_must_stay(on_aws: Settings, control_plane: Rec
     with pytest.raises(ConfigurationFailure, match=r"is swept after 7 days, and .* is in it"):
         buckets.ensure(wrong)
     assert not any("Lifecycle" in change for change in control_plane.changes)
+
+
+def test_landing_is_copied_to_a_replica_where_one_is_set(on_aws: Settings, control_plane: Recorded) -> None:
+    s3 = control_plane.client("s3")
+    landing, lake = control_plane.named("landing"), control_plane.named("lake")
+    s3.create_bucket(Bucket="elsewhere")
+    role, key = "arn:aws:iam::123456789012:role/replica", "arn:aws:kms:eu-west-1:123456789012:key/1"
+    given = {"landing_replica": "s3://elsewhere", "replica_role": role, "replica_kms_key": key}
+    settings = on_aws.model_copy(update=given)
+    looked = steps(control_plane, lambda: buckets.ensure(settings, act=False))
+    done = buckets.ensure(settings)
+    assert looked == (done, []) and "copied to elsewhere" in done[landing] and "versioned" in done["elsewhere"]
+    assert "copied to elsewhere" not in done[lake]
+    (rule,) = s3.get_bucket_replication(Bucket=landing)["ReplicationConfiguration"]["Rules"]
+    assert (rule["ID"], rule["Status"], rule["Destination"]["Bucket"]) == (
+        "retail-lake-retail",
+        "Enabled",
+        "arn:aws:s3:::elsewhere",
+    )
+    (encryption,) = s3.get_bucket_encryption(Bucket="elsewhere")["ServerSideEncryptionConfiguration"]["Rules"]
+    assert encryption["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == key
+    assert not any(buckets.ensure(settings).values()), "a second time there is nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"landing_replica": "s3://elsewhere"}, "REPLICA_ROLE is not set; RETAIL_LAKE_REPLICA_KMS_KEY is not set"),
+        ({"landing_replica": "s3://elsewhere/retail", "replica_role": "r", "replica_kms_key": "k"}, "without a prefix"),
+    ],
+)
+def test_a_replica_that_cannot_be_is_named(on_aws: Settings, given: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigurationFailure, match=said):
+        buckets.ensure(on_aws.model_copy(update=given))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from retail_lake.demo.serve import serve
 from retail_lake.jobs.duckdb_session import connect
 from retail_lake.lake.lake import Lake
 from retail_lake.lake.maintenance import remove_orphans
+from retail_lake.lake.recover import Did, recover
 from retail_lake.storage import list_files, write_bytes
 from retail_lake.tables import TABLES
-from retail_lake_tests.lake.chain import CHAIN, DAYS, build, contents, settings
+from retail_lake_tests.lake.chain import CHAIN, DAYS, build, contents, records, settings
 from retail_lake_tests.s3 import S3Server
 
 WRITTEN_AT = re.compile(r'"_ingested_at":"[^"]*"')
@@ -64,6 +66,15 @@ def test_other_clients_read_it_from_s3(on_s3: Lake, s3: S3Server) -> None:
         scan = f"iceberg_scan('{stored.metadata_location}')"
         assert connection.execute(f"SELECT count(*), sum(sales_value) FROM {scan}").fetchone() == (rows, sum(sold))
     assert len(sold) == rows > 0
+
+
+def test_a_lost_catalog_is_rebuilt_from_s3(on_s3: Lake, tmp_path: Path) -> None:
+    lost = {"home": tmp_path, "catalog_uri": f"sqlite:///{tmp_path}/catalog.db"}
+    again = Lake(on_s3.settings.model_copy(update=lost))
+    assert not again.publications()
+    found = recover(again)
+    assert {each.did for each in found} == {Did.REGISTERED} and not any(each.says for each in found)
+    assert contents(again) == contents(on_s3) and records(again) == records(on_s3)
 
 
 def test_a_second_run_finds_nothing_to_do_and_orphans_are_removed(on_s3: Lake) -> None:
