@@ -126,7 +126,11 @@ def main() -> None:
         for phase, seconds in spent.items():
             print(f"  {phase:<42}{seconds:9.1f} s")
         print(f"  {'Dagster: events, checks, warehouse (the rest)':<42}{whole.seconds - sum(spent.values()):9.1f} s")
-        for title, what in (("what is deployed to AWS", "artifact"), ("a remote job besides its work", "overhead")):
+        for title, what in (
+            ("what is deployed to AWS", "artifact"),
+            ("a remote job besides its work", "overhead"),
+            ("arrivals", "arrivals"),
+        ):
             print(f"\n{title}")
             for name, value in on_aws(fresh, what).items():
                 print(f"  {name:<42}{value:9.2f}")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from retail_lake.alerts.board import Board
+from retail_lake.alerts.problems import over_budget
 from retail_lake.cli.common import day_ranges
 from retail_lake.cli.compare import differences
 from retail_lake.cli.demo import masters, widen
 from retail_lake.config import Settings
 from retail_lake.failure import ConfigurationFailure
 from retail_lake.jobs.description import JobReport, StagedFile
+from retail_lake_tests.alerts import webhook
 from retail_lake_tests.cli.conftest import Run
 from retail_lake_tests.warehouse.lake_folder import DAY1, fact
 
@@ -126,3 +129,25 @@ def test_parity_finds_each_difference(tmp_path: Path, other: str, found: set[tup
         local, spark = report(tmp_path, "local", "(1, 1.10), (2, 2.50)"), report(tmp_path, "spark", other)
         differing = differences(connection, keyed, local, spark, limit=10)
     assert {(d.what, d.local, d.spark) for d in differing} == found
+
+
+def test_alerts_are_shown_and_tested(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path)
+    monkeypatch.setenv("RETAIL_LAKE_ALERT_ROUTES", '[{"to": "webhook", "severity": "critical"}, {"to": "log"}]')
+    shown = run(tmp_path, "alerts")
+    assert shown.exit_code == 0 and "No alert is open." in shown.stdout
+    assert "To webhook go critical alerts of *." in shown.stdout
+    board = Board.read(settings)
+    board.update([over_budget(settings.model_copy(update={"budget_per_day": 5.0}), DAY1, 6.0, {})[0]], [], datetime.now(UTC))
+    board.write()
+    shown = run(tmp_path, "alerts")
+    assert "CRITICAL: The budget of 2017-01-01 is used up" in shown.stdout and "1 open alerts" in shown.stdout
+    with webhook.serve() as there:
+        monkeypatch.setenv("RETAIL_LAKE_ALERT_WEBHOOK", there.address)
+        tested = run(tmp_path, "alerts", "--test")
+        assert tested.exit_code == 0 and "webhook: taken" in tested.stdout
+        assert "This is a test of the alerts" in there.texts[0]
+        there.answers = [404]
+        tested = run(tmp_path, "alerts", "--test")
+    assert tested.exit_code == 1 and "Not taken by webhook." in tested.stderr
+    assert webhook.SECRET not in tested.output
