@@ -14,7 +14,25 @@ import click
 
 from retail_lake.failure import ConfigurationFailure, Failure
 
-COMMANDS: Final = ("demo", "ui", "sql", "status", "preview", "parity", "cost", "reload", "clean", "deploy", "doctor")
+COMMANDS: Final = (
+    "demo",
+    "ui",
+    "sql",
+    "status",
+    "alerts",
+    "backfill",
+    "preview",
+    "parity",
+    "cost",
+    "reload",
+    "rollback",
+    "recover",
+    "restore",
+    "clean",
+    "runbook",
+    "deploy",
+    "doctor",
+)
 # What a person asked for cannot be; as opposed to 1: it was tried and failed.
 USAGE: Final = 2
 

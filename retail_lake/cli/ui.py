@@ -29,6 +29,8 @@ def command(port: int, host: str) -> None:
         except OSError as error:
             raise ConfigurationFailure(f"{host}:{port} cannot be used ({error.strerror}): choose another with --port") from None
     os.environ |= environment(current)
+    os.environ.setdefault("RETAIL_LAKE_UI_URL", f"http://{host}:{port}")
     console().print(f"Dagster is starting at http://{host}:{port} over {current.home}. Ctrl-C ends it.")
     arguments = ["-m", "dagster", "dev", "--workspace", str(project_file(WORKSPACE_FILE)), "--host", host, "--port", str(port)]
+    arguments += ["--log-format", "json"] if current.log_format == "json" else []
     os.execv(sys.executable, [sys.executable, *arguments])

@@ -33,22 +33,37 @@ def build_definitions(
     import dagster as dg
 
     from retail_lake.config import settings as current_settings
+    from retail_lake.orchestration import json_console
+    from retail_lake.orchestration.alerts import alerts
+    from retail_lake.orchestration.arrivals import arrivals
     from retail_lake.orchestration.assets import build_days, external_assets, lake_assets
+    from retail_lake.orchestration.automation import automation, conditioned
     from retail_lake.orchestration.graph import Graph
+    from retail_lake.orchestration.health import health, health_schedule
+    from retail_lake.orchestration.maintenance import maintenance, maintenance_schedule
+    from retail_lake.orchestration.outlook import Outlook
+    from retail_lake.orchestration.reaper import reaper
     from retail_lake.orchestration.resources import default_resources
+    from retail_lake.orchestration.second_chance import second_chance
+    from retail_lake.orchestration.touched_days import touched_days
 
     settings = settings or current_settings()
-    sensors = []
-    if settings.artifacts_uri:  # only then can there be remote jobs
-        from retail_lake.orchestration.reaper import reaper
-
-        sensors.append(reaper(settings))
+    json_console.use(settings)
     graph = Graph.of(settings, tables, inputs)
     graph.bind()
+    outlook = Outlook(graph)
     return dg.Definitions(
-        assets=[*external_assets(graph), lake_assets(graph, materialize)],
-        jobs=[build_days(graph)],
-        sensors=sensors,
+        assets=[*external_assets(graph), conditioned(lake_assets(graph, materialize), outlook), health(graph)],
+        jobs=[build_days(graph), maintenance(graph)],
+        schedules=[health_schedule(graph), maintenance_schedule(graph)],
+        sensors=[
+            arrivals(graph),
+            touched_days(outlook),
+            automation(outlook),
+            second_chance(),
+            reaper(settings),
+            alerts(graph),
+        ],
         resources={**default_resources(settings), **(resources or {})},
         # A process per step would cost seconds each; the one step of a run is the unit of work.
         executor=dg.in_process_executor,

@@ -17,6 +17,7 @@ from retail_lake.config import ENGINES, Settings
 from retail_lake.contract import Table
 from retail_lake.engines.routed import choose
 from retail_lake.orchestration.checks import check_specs, in_words, warehouse_check_specs
+from retail_lake.orchestration.freshness import freshness_policy
 from retail_lake.orchestration.graph import LANDING, WAREHOUSE, Graph, table_key, warehouse_key
 from retail_lake.orchestration.step import BUILD_DAYS, Materialize, RunOptions, run_step
 
@@ -104,6 +105,8 @@ def _spec(graph: Graph, table: Table, lineage: Mapping[str, list[tuple[str, str]
         description=description(table),
         group_name=str(table.layer),
         partitions_def=graph.partitions(table),
+        code_version=table.code_version,
+        freshness_policy=freshness_policy(graph.settings, table),
         owners=[table.owner],
         kinds={"iceberg", _ENGINE_KINDS[choose(graph.settings, table)], str(table.layer)},
         tags=_tags(table, str(table.layer)),
@@ -120,6 +123,8 @@ def _warehouse_spec(graph: Graph, table: Table) -> dg.AssetSpec:
         description=f"`{table.full_name}` in the warehouse, as `{_served_as(graph.settings, table)}`.\n\n{description(table)}",
         group_name=WAREHOUSE,
         partitions_def=graph.partitions(table),
+        code_version=table.code_version,
+        freshness_policy=freshness_policy(graph.settings, table),
         owners=[table.owner],
         kinds={graph.settings.warehouse, "table"},
         tags=_tags(table, WAREHOUSE),

@@ -32,6 +32,7 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
 
+from retail_lake.orchestration.check_states import check_states
 from retail_lake.orchestration.latest_days import repair
 
 repair()
@@ -192,6 +193,10 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         if table_name not in self._known:
             self._known[table_name] = super().has_table(table_name)
         return self._known[table_name]
+
+    def get_asset_check_state(self, keys: Sequence[Any]) -> Mapping[Any, Any]:
+        """The days of each check by state; see `check_states.py`."""
+        return check_states(self._instance, keys)
 
     # Dagster's file watcher looks at the database file, which a write-ahead log leaves unchanged: poll instead.
     def watch(self, run_id: str, cursor: str | None, callback: Callable[..., Any]) -> None:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from retail_lake.contract import Rule, Severity
 from retail_lake.cost.prices import price
@@ -49,18 +50,25 @@ def _emit(context: dg.AssetExecutionContext, batch: Sequence[Any]) -> None:
             context.log_event(event)
 
 
-def events_of(result: AssetResult, where: str, region: str, selected: frozenset[dg.AssetCheckKey]) -> Iterator[Any]:
-    """Everything to tell of one table. `where` is its location, `region` has its prices; only `selected` checks are reported."""
+def events_of(
+    result: AssetResult, where: str, region: str, selected: frozenset[dg.AssetCheckKey], tags: Mapping[str, str]
+) -> Iterator[Any]:
+    """Everything to tell of one table. `where` is its location, `region` has its prices; only `selected` checks are reported.
+
+    `tags` say of what code and inputs its materializations are (`provenance.py`).
+    """
     key = key_of(result)
     for day in result.days:
         if not day.bad and day.status != "superseded":
-            yield _materialization(key, result, day, where, region)
+            yield _materialization(key, result, day, where, region, tags)
     for evaluation in _evaluations(key, result):
         if evaluation.asset_check_key in selected:
             yield evaluation
 
 
-def _materialization(key: dg.AssetKey, result: AssetResult, day: DayResult, where: str, region: str) -> dg.AssetMaterialization:
+def _materialization(
+    key: dg.AssetKey, result: AssetResult, day: DayResult, where: str, region: str, tags: Mapping[str, str]
+) -> dg.AssetMaterialization:
     metadata: dict[str, Any] = {"dagster/row_count": day.rows, "status": day.status, "files": _link(where)}
     if not result.in_warehouse:
         metadata["rows_delta"] = day.rows - (day.previous_rows or 0)
@@ -83,8 +91,10 @@ def _materialization(key: dg.AssetKey, result: AssetResult, day: DayResult, wher
         metadata["cost_usd"] = price(day.usage, region)
     # A table's days are built together, so that there is no time of one day; the sum over them is the table's.
     metadata["seconds"] = round(result.seconds / max(1, len(result.days)), 4)
+    # By its version the automation knows what the warehouse holds of a day.
+    tags = {**tags, DATA_VERSION_TAG: day.version} if day.version else {**tags}
     return dg.AssetMaterialization(
-        key, partition=day.day.isoformat() if day.day else None, description=_headline(day), metadata=metadata
+        key, partition=day.day.isoformat() if day.day else None, description=_headline(day), metadata=metadata, tags=tags
     )
 
 

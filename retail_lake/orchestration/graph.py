@@ -18,6 +18,8 @@ from retail_lake.failure import ConfigurationFailure
 
 WAREHOUSE = "warehouse"
 LANDING = "landing"
+OPS = "ops"
+"""What the lake knows of itself: no data of anybody's, and in no run of all tables."""
 
 
 def table_key(table: Table) -> dg.AssetKey:

@@ -4,8 +4,9 @@ Belongs here: taking a place and giving it back. Does not: which work needs one 
 
 Dagster's own pools are of a whole step. A run here is one step over many tables, of which only the load of one warehouse
 table must not meet another run's load of the same, so that the place is taken around that load. The pools are in the UI
-under Deployment > Concurrency: `warehouse/<table>` with one place each, and, where somebody gives them a limit there,
-`engine/<name>` for the jobs of an engine. A place left by a run that is over is taken from it by the next who waits.
+under Deployment > Concurrency: `warehouse/<table>` with one place each, and `engine/<name>` for the jobs of an engine, with as
+many as `RETAIL_LAKE_ENGINE_LIMITS` says or, where that does not name it, as somebody gives it there. A place left by a run
+that is over is taken from it by the next who waits.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ class Pools:
     def place(self, pool: str, who: str, limit: int | None = None) -> Iterator[None]:
         """Hold a place of the pool until the end of the block; `who` is one holder of this run.
 
-        A pool that nobody has set gets this limit; without one it has none. Raises `TransientFailure`, naming the runs that
+        The pool gets this limit; without one it keeps what it has, or has none. Raises `TransientFailure`, naming the runs that
         hold the pool, when there is no place in time, and `Stopped` when the run is stopped.
         """
         from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
         storage = self.instance.event_log_storage
-        if limit is not None and storage.supports_global_concurrency_limits and pool not in self._limited():
+        if limit is not None and storage.supports_global_concurrency_limits and self._limits().get(pool) != limit:
             storage.set_concurrency_slots(pool, limit)
         with InstanceConcurrencyContext(self.instance, self.run) as places:
             until, told = time.monotonic() + self.patience, False
@@ -67,8 +68,8 @@ class Pools:
             finally:
                 places.free_step(who)
 
-    def _limited(self) -> set[str]:
-        return {limit.name for limit in self.instance.event_log_storage.get_pool_limits()}
+    def _limits(self) -> dict[str, int]:
+        return {limit.name: limit.limit for limit in self.instance.event_log_storage.get_pool_limits()}
 
     def _holders(self, pool: str) -> list[str]:
         """The runs that hold the pool or wait for it before us, but for those that are over: they lose their places."""

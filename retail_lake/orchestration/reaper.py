@@ -1,4 +1,4 @@
-"""The reaper: a sensor that stops remote jobs whose run is gone. A run that was killed cannot cancel what it started.
+"""The reaper: a sensor that ends runs whose process is gone, and stops their remote jobs. Who was killed can do neither.
 
 Belongs here: asking Dagster which runs are over. Does not: finding and stopping jobs (`engines/launches.py`).
 
@@ -28,8 +28,8 @@ def reaper(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name=NAME,
         description=(
-            "Stops the remote jobs of runs that are over, and says so of runs whose process is gone. What each job used is"
-            " put on the books."
+            "Says of runs whose process is gone that they have failed, and stops the remote jobs of runs that are over. What each"
+            " job used is put on the books."
         ),
         minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -42,6 +42,9 @@ def reaper(settings: Settings) -> dg.SensorDefinition:
         for run in instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS_RUN_STATUSES)):
             if process_is_gone(run):
                 instance.report_run_failed(run, "The process of this run is gone: it was killed, or its machine was restarted.")
+
+        if not settings.artifacts_uri:
+            return dg.SkipReason("No engine of these settings runs jobs elsewhere.")
 
         def is_alive(run_id: str) -> bool:
             run = instance.get_run_by_id(run_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from retail_lake.failure import ConfigurationFailure
+from retail_lake.failure import BUG, KINDS, ConfigurationFailure
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -19,14 +19,20 @@ if TYPE_CHECKING:
     from retail_lake.config import Settings
     from retail_lake.orchestration.flow import AssetResult
 
+PARTITION = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+NO_RETRIES = "dagster/max_retries"
+"""Nothing can begin a run of the command line again but whoever started it: Dagster is not to announce that it will."""
 IMPLICIT_JOB = "__ASSET_JOB"
+KIND = "failure"
+"""The metadata of a run's failure that has its kind."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did. `results` has each table's days, `problems` the bad ones in words, `run_id` finds it in the UI."""
+    """What a run did. `results` has each table's days, `problems` the bad ones in words, `failure` the kind of what went wrong
+    (empty if nothing did), `run_id` finds it in the UI."""
 
     run_id: str
     success: bool
@@ -34,6 +40,7 @@ class RunSummary:
     problems: str
     seconds: float
     seconds_by_asset: Mapping[str, float] = field(default_factory=dict)
+    failure: str = ""
 
 
 def materialize_range(
@@ -73,7 +80,7 @@ def materialize_range(
             result = job.execute_in_process(
                 instance=instance,
                 asset_selection=_selection(job, tables),
-                tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), **process_tag()},
+                tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), NO_RETRIES: "0", **process_tag()},
                 run_config=_run_config(engine, force, quiet=progress is not None),
                 raise_on_error=False,
             )
@@ -88,13 +95,16 @@ def materialize_range(
         problems=_words(failure),
         seconds=time.monotonic() - started,
         seconds_by_asset={r.name: r.seconds for r in done},
+        failure=_kind(failure),
     )
 
 
 def _selection(job: Any, tables: Iterable[str] | None) -> list[dg.AssetKey]:
     import dagster as dg
 
-    known = {".".join(key.path): key for key in job.asset_layer.executable_asset_keys}
+    from retail_lake.orchestration.graph import OPS
+
+    known = {".".join(key.path): key for key in job.asset_layer.executable_asset_keys if key.path[0] != OPS}
     if tables is None:
         return sorted(known.values())
     if unknown := sorted(set(tables := list(tables)) - set(known)):
@@ -120,9 +130,15 @@ def _words(failure: Any) -> str:
     return str(said or data.error_display_string)
 
 
+def _kind(failure: Any) -> str:
+    if failure is None:
+        return ""
+    said = failure.step_failure_data.user_failure_data
+    kind = said.metadata.get(KIND) if said else None
+    return str(kind.value) if kind else BUG
+
+
 def _reason(failure: Any) -> Exception:
     """What stopped a run before its end, as the exception that it was."""
-    data = failure.step_failure_data
-    if data.user_failure_data is not None:
-        return ConfigurationFailure(data.user_failure_data.description or "The run failed.")
-    return RuntimeError(data.error_display_string)
+    kind = KINDS.get(_kind(failure))
+    return kind(_words(failure)) if kind else RuntimeError(_words(failure))

@@ -6,8 +6,9 @@ Belongs here: which limits hold for which work. Does not: opening an engine or a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +40,7 @@ class Workers:
     ) -> None:
         self._resources, self._settings, self._stop = context.resources, settings, stop
         self._run_id, self._say = context.run.run_id, say
+        self._limits: dict[str, int] = {str(name): limit for name, limit in settings.engine_limits.items()}
         self._pools = Pools(context.instance, context.run, stop, say, settings.job_timeout)
         self._channel = Opener(lambda: _channel(context, settings))
 
@@ -48,17 +50,25 @@ class Workers:
 
     def _engine(self, name: str, table: Table) -> Engine:
         engine: Any = getattr(self._resources, name).it
-        if name not in REMOTE:
-            return _Bound(engine, lambda: _SPARK_SESSION if name == "spark" else nullcontext(), self._stop)
-        heard = engine.heard(self._channel.it, self._stop, self._say)
-        return _Bound(heard, lambda: self._pools.place(f"engine/{name}", table.full_name), self._stop)
+        limit = self._limits.get(name)
+
+        def place() -> AbstractContextManager[Any]:
+            return self._pools.place(f"engine/{name}", table.full_name, limit)
+
+        if name in REMOTE:
+            return _Bound(engine.heard(self._channel.it, self._stop, self._say), place, self._stop)
+        return _Bound(engine, lambda: _both(place() if limit else nullcontext(), name == "spark"), self._stop)
 
     def load(self, table: Table, days: Sequence[date] | None) -> LoadOutcome:
         """Load a gold table into the warehouse; no other load of the same table goes on meanwhile."""
         with self._alone(table):
             _go_on(self._stop)
-            loaded: LoadOutcome = self._resources.warehouse.it.load(table, days, self._resources.lake.it, run_id=self._run_id)
-        return loaded
+            lake = self._resources.lake.it
+            # Before the load: what is published meanwhile may be in it, and then the next load finds nothing to do.
+            known = lake.publications_by_day().get(table.full_name, {})
+            loaded: LoadOutcome = self._resources.warehouse.it.load(table, days, lake, run_id=self._run_id)
+        its_days = (replace(d, version=known[d.day].fingerprint if d.day in known else "") for d in loaded.days)
+        return replace(loaded, days=tuple(its_days))
 
     def _alone(self, table: Table) -> AbstractContextManager[Any]:
         # The embedded warehouse is one file, which other processes wait for by themselves, and which a killed one lets go.
@@ -77,6 +87,13 @@ class _Bound:
         with self._within():
             _go_on(self._stop)
             return self._engine.run(job)
+
+
+@contextmanager
+def _both(place: AbstractContextManager[Any], spark: bool) -> Iterator[None]:
+    """A place in the engine's pool and, on Spark, its one session."""
+    with place, _SPARK_SESSION if spark else nullcontext():
+        yield
 
 
 def _go_on(stop: threading.Event) -> None:

@@ -24,11 +24,15 @@ class PublishedFiles(Protocol):
 
 @dataclass(frozen=True)
 class LoadedDay:
-    """One day of a fact (`day` None: a dimension, whole) as it is in the warehouse now. `changed` is false if it already was."""
+    """One day of a fact (`day` None: a dimension, whole) as it is in the warehouse now. `changed` is false if it already was.
+
+    `version` is the fingerprint of the publication that it holds at least, where whoever asked for the load says it.
+    """
 
     day: date | None
     rows: int
     changed: bool
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from retail_lake.config import Settings
 from retail_lake.contract import Table
 from retail_lake.sql.types import duckdb_type
+from retail_lake.storage import failures_of_duckdb
 from retail_lake.warehouse.base import LoadOutcome, PublishedFiles
 from retail_lake.warehouse.connection import attach, open_memory, path_of, quoted
 from retail_lake.warehouse.published import Entry, Ledger, Load, Published, other_rows, pin
@@ -72,8 +73,9 @@ class DuckDBWarehouse:
 
     @contextmanager
     def _transaction(self) -> Iterator[DuckDBPyConnection]:
-        with open_memory(self.settings) as connection:
-            attach(connection, self.settings.warehouse_path, read_only=False, wait=self.lock_wait)
+        path = self.settings.warehouse_path
+        with failures_of_duckdb(f"the warehouse {path}"), open_memory(self.settings) as connection:
+            attach(connection, path, read_only=False, wait=self.lock_wait)
             connection.begin()
             try:
                 yield connection

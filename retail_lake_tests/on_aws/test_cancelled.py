@@ -56,6 +56,7 @@ def running(aws: Aws, lake_on_aws: OpenLake, tmp_path_factory: pytest.TempPathFa
         serve(settings.landing_uri, home / "ledger", DAY, 1, s3_endpoint=settings.s3_endpoint, region=settings.region)
         assert materialize_range([BRONZE], DAY, DAY, settings=settings, engine="local").success
         with dagster_servers({**os.environ, **environment(settings)}, home) as server:
+            server.stop_sensors("reaper")
             yield Running(aws, settings, server)
 
 

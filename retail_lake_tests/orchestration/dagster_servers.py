@@ -40,6 +40,10 @@ RUN = """query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }""
 TERMINATE = """mutation ($id: String!) { terminateRun(runId: $id) { __typename ... on TerminateRunFailure { message }
   ... on PythonError { message } } }"""
 
+SENSORS = """query ($of: RepositorySelector!) { sensorsOrError(repositorySelector: $of) { ... on Sensors {
+  results { id name } } } }"""
+STOP = """mutation ($id: String!) { stopSensor(id: $id) { __typename ... on PythonError { message } } }"""
+
 
 class Server:
     """A webserver to ask."""
@@ -62,6 +66,14 @@ class Server:
         assert entry["locationOrLoadError"]["__typename"] == "RepositoryLocation", entry
         (repository,) = entry["locationOrLoadError"]["repositories"]
         return dict(repository)
+
+    def stop_sensors(self, *but: str) -> None:
+        """Stop all sensors but these, so that what is not asked for does not run."""
+        of = {"repositoryLocationName": "retail_lake", "repositoryName": self.repository()["name"]}
+        for sensor in self.ask(SENSORS, of=of)["sensorsOrError"]["results"]:
+            if sensor["name"] not in but:
+                told = self.ask(STOP, id=sensor["id"])["stopSensor"]
+                assert told["__typename"] == "StopSensorMutationResult", told
 
     def launch(self, keys: Sequence[Sequence[str]], day: date, engine: str = "") -> str:
         """Launch a run of a day of these assets; returns its id."""

@@ -187,6 +187,13 @@ class FakeFlow:
         return LoadOutcome(table.name, loaded, 10 * len(loaded), 7, 0.0)
 
 
+class FakeLake:
+    """A lake in which nothing is on record."""
+
+    def publications_by_day(self) -> dict[str, Any]:
+        return {}
+
+
 @dataclass
 class FakeControl:
     """A service that remembers: its jobs' states by remote id, and which of them were cancelled."""
@@ -254,7 +261,7 @@ def fake_definitions(
         tables=tables or TABLES,
         inputs=inputs or INPUTS,
         resources={
-            "lake": resource(object),
+            "lake": resource(FakeLake),
             "warehouse": resource(lambda: flow),
             "local": resource(object),
             "spark": resource(object),

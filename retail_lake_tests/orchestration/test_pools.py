@@ -107,6 +107,19 @@ def test_an_engine_keeps_to_the_limit_that_somebody_gave_its_pool(instance: dg.D
     assert limited.most == [1, 1]
 
 
+@pytest.mark.parametrize("engine", ["glue", "local"])
+def test_an_engine_keeps_to_the_limit_of_the_settings_whatever_was_said_before(
+    instance: dg.DagsterInstance, tmp_path: Path, engine: str
+) -> None:
+    instance.event_log_storage.set_concurrency_slots(f"engine/{engine}", 7)
+    settings = on_glue(tmp_path, engine_limits={engine: 1}).model_copy(update={"engine_ingest": engine, "engine_small": engine})
+    limited = FakeRemote(tmp_path, seconds=0.3, name=engine)
+    keys = [["bronze", "lines"], ["bronze", "people"]]
+    assert run(instance, job_of(settings, FakeFlow(runs_jobs=True), **{engine: limited}), keys)
+    assert limited.most == [1, 1]
+    assert {p.name: p.limit for p in instance.event_log_storage.get_pool_limits()} == {f"engine/{engine}": 1}
+
+
 def pools(instance: dg.DagsterInstance, patience: float = 30, **tags: str) -> tuple[Pools, list[str]]:
     """The pools of a new run that has started."""
     run = instance.create_run_for_job(dg.GraphDefinition("nothing").to_job(), tags=tags, status=dg.DagsterRunStatus.STARTED)

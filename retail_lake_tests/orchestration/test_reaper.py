@@ -109,3 +109,12 @@ def test_a_service_that_does_not_answer_is_told_of_and_asked_again(
     control.states[job] = state
     assert "stopped" in tick(settings, instance, control)
     assert control.cancelled == [job]
+
+
+def test_where_no_job_is_remote_a_killed_run_is_still_said_to_have_failed(
+    settings: Settings, instance: dg.DagsterInstance, new_run: Callable[..., str]
+) -> None:
+    killed = new_run(dg.DagsterRunStatus.STARTED, **{PROCESS_TAG: NOBODY})
+    tick(Settings(home=settings.home), instance, FakeControl())
+    run = instance.get_run_by_id(killed)
+    assert run is not None and run.status is dg.DagsterRunStatus.FAILURE
