@@ -39,7 +39,7 @@ _PASSING: Final = frozenset(
     }
 )  # fmt: skip
 """What the machine cannot do now and may be able to later: a full disk is made room on, a network comes back."""
-_DISK_FULL: Final = ("No space left on device", "database or disk is full")
+_DISK_FULL: Final = ("No space left on device", "database or disk is full", "disk I/O error")
 """How the databases say it, which have errors of their own."""
 
 

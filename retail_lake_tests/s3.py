@@ -37,49 +37,67 @@ class S3Server:
     filer: str = ""
 
 
+class SeaweedFS:
+    """The server's process over a folder, at one address however often it is started."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        (folder / "s3.json").write_text(
+            json.dumps(
+                {
+                    "identities": [
+                        {
+                            "name": "tests",
+                            "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
+                            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+                        }
+                    ]
+                }
+            )
+        )
+        (folder / "data").mkdir()
+        # SeaweedFS puts each service's gRPC port 10,000 above its own unless told.
+        names = [f"{service}.port{kind}" for service in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
+        self._ports = dict(zip(names, _free_ports(len(names)), strict=True))
+        filer = f"127.0.0.1:{self._ports['filer.port']}.{self._ports['filer.port.grpc']}"
+        self.server = S3Server(f"http://127.0.0.1:{self._ports['s3.port']}", filer=filer)
+
+    def start(self) -> None:
+        """Start it and wait until its bucket can be written to; the credentials must be in the environment."""
+        folder = self._folder
+        binary = Path(sys.executable).with_name("weed")
+        command = [str(binary), "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
+        command += [
+            f"-s3.config={folder / 's3.json'}",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-master.volumeSizeLimitMB=64",
+            "-volume.max=50",
+        ]
+        command += [f"-{name}={port}" for name, port in self._ports.items()]
+        with (folder / "weed.log").open("a") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        _create_bucket(self.server, self._process, folder / "weed.log")
+
+    def kill(self) -> None:
+        """End it as SIGKILL does; what it has answered for is on disk."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+
 @contextmanager
 def serve(folder: Path) -> Iterator[S3Server]:
     """Run a server over a folder until the end of the block, with credentials for it in this process's environment."""
-    (folder / "s3.json").write_text(
-        json.dumps(
-            {
-                "identities": [
-                    {
-                        "name": "tests",
-                        "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
-                        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-                    }
-                ]
-            }
-        )
-    )
-    (folder / "data").mkdir()
-    # SeaweedFS puts each service's gRPC port 10,000 above its own unless told.
-    names = [f"{service}.port{kind}" for service in ("master", "volume", "filer", "s3") for kind in ("", ".grpc")]
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    options = [f"-{name}={port}" for name, port in ports.items()]
-    binary = Path(sys.executable).with_name("weed")
-    command = [str(binary), "server", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
-    command += [
-        f"-s3.config={folder / 's3.json'}",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        "-master.volumeSizeLimitMB=64",
-        "-volume.max=50",
-    ]
-    command += options
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
-    with (folder / "weed.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    seaweed = SeaweedFS(folder)
     try:
         os.environ.update(ENVIRONMENT)
-        filer = f"127.0.0.1:{ports['filer.port']}.{ports['filer.port.grpc']}"
-        server = S3Server(f"http://127.0.0.1:{ports['s3.port']}", filer=filer)
-        _create_bucket(server, process, folder / "weed.log")
-        yield server
+        seaweed.start()
+        yield seaweed.server
     finally:
-        process.kill()
-        process.wait()
+        seaweed.kill()
         for name, value in before.items():
             os.environ.pop(name, None)
             os.environ.update({name: value} if value is not None else {})

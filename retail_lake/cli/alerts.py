@@ -33,7 +33,8 @@ def command(test: bool) -> None:
     out.print(f"{len(entries)} open alerts" if entries else "No alert is open.")
     for route in routes_of(current):
         what = "critical alerts" if route.severity == "critical" else "all alerts"
-        out.print(f"To {escape(route.to)} go {what} of {route.owner}.")
+        whose = "whoever owns the table" if route.owner == "*" else f"owned by {escape(route.owner)}"
+        out.print(f"{escape(route.to)}: {what}, {whose}")
     if test:
         _test(current)
 

@@ -10,9 +10,11 @@ import http.client
 import io
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, MutableSequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from moto.core.request import Request
@@ -27,13 +29,33 @@ from retail_lake_tests.aws.service import Call
 if TYPE_CHECKING:
     from retail_lake_tests.aws.faults import Order
     from retail_lake_tests.aws.server import Aws
+    from retail_lake_tests.s3 import S3Server
 
 _CHUNK = 1 << 16
 _OF_THE_CONNECTION = ("connection", "keep-alive", "transfer-encoding", "expect", "content-length")
 
 
-class _Front:
-    def __init__(self, aws: Aws) -> None:
+class Due(Protocol):
+    """Says of each request which fault happens to it."""
+
+    def due(self, service: str, operation: str, params: Mapping[str, Any]) -> Order | None:
+        """The fault of this request, if one is due."""
+        ...
+
+
+@dataclass
+class Behind:
+    """What a front needs where there is no AWS: the server, and which faults are due."""
+
+    s3: S3Server
+    faults: Due
+    calls: MutableSequence[Call] = field(default_factory=lambda: deque(maxlen=100))
+
+
+class Front:
+    """The application: hands requests on to the S3 server of `aws`, but for the faults that are due."""
+
+    def __init__(self, aws: Aws | Behind) -> None:
         self._aws, self._server = aws, urlsplit(aws.s3.endpoint).netloc
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -90,7 +112,7 @@ def _refusal(fault: Order) -> Response:
 @contextmanager
 def serve(aws: Aws) -> Iterator[str]:
     """Until the end of the block, this process and the jobs of that AWS reach S3 through a front; gives its address."""
-    server = ThreadedWSGIServer("127.0.0.1", 0, _Front(aws), handler=QuietHandler)
+    server = ThreadedWSGIServer("127.0.0.1", 0, Front(aws), handler=QuietHandler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="s3 front", daemon=True)
     thread.start()

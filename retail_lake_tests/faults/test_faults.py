@@ -1,0 +1,62 @@
+"""Rounds of faults as anybody plays them: a short one for every day, the others in the long matrix."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from retail_lake_tests.faults import disk
+from retail_lake_tests.faults.kinds import KINDS
+from retail_lake_tests.faults.kinds.arrivals_repeated import ArrivalsRepeated
+from retail_lake_tests.faults.kinds.disk_full import DiskFull
+from retail_lake_tests.faults.kinds.moved_clock import ClockBack
+from retail_lake_tests.faults.kinds.run_killed import RunKilled
+from retail_lake_tests.faults.kinds.run_stalled import RunStalled
+
+SMALL = ["--days", "1,2", "--from-stage", "2", "--without", "tills/promotions", "--tables", "gold.daily_store_sales"]
+"""One table of gold and all it is built from: the arrivals of a day over those of another."""
+SHORT = (RunKilled, RunStalled, ArrivalsRepeated, ClockBack, DiskFull)
+"""What the short round has time for."""
+NOTHING = ("wrong reads", "lost rows", "days that differ", "unpublished seen", "processes left")
+
+
+def played(*arguments: str) -> dict[str, list[int]]:
+    """The table that these rounds print: the numbers by the words before them."""
+    command = [sys.executable, "-m", "retail_lake_tests.faults", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    lines = [re.fullmatch(r"(\S.*?)((?:\s+[\d,]+)+)", line) for line in done.stdout.splitlines()]
+    return {found[1]: [int(n.replace(",", "")) for n in found[2].split()] for found in lines if found}
+
+
+def check(table: dict[str, list[int]], *kinds: str) -> None:
+    """Every one of these kinds happened and was survived, while somebody was reading."""
+    assert set(kinds) <= set(table)
+    assert all(table[kind][0] == table[kind][1] > 0 for kind in kinds), table
+    assert table["reads"][0] > 0
+    assert {what: table[what] for what in NOTHING} == {what: [0] for what in NOTHING}
+
+
+def test_a_short_round_leaves_what_an_undisturbed_run_leaves() -> None:
+    names = [kind.name for kind in SHORT if disk.possible() or not kind.needs_disk]
+    check(played("--seed", "1", "--only", ";".join(names), *SMALL), *names)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("place", ["local", "s3"])
+def test_rounds_over_every_table(place: str) -> None:
+    there = {"needs_s3": place == "s3", "needs_disk": place == "local" and disk.possible()}
+    names = [kind.name for kind in KINDS if all(has or not getattr(kind, need) for need, has in there.items())]
+    check(played("--seed", "11", "--on", place), *names)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+def test_sensors_alone_bring_everything_up_to_date_while_they_are_killed() -> None:
+    table = played("--seed", "21", "--on", "daemon", "--days", "2", "--without", "tills/promotions")
+    check(table, *[name for name in table if "killed" in name])
+    assert table["all"][0] >= 2
