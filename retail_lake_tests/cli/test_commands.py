@@ -136,7 +136,7 @@ def test_alerts_are_shown_and_tested(run: Run, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("RETAIL_LAKE_ALERT_ROUTES", '[{"to": "webhook", "severity": "critical"}, {"to": "log"}]')
     shown = run(tmp_path, "alerts")
     assert shown.exit_code == 0 and "No alert is open." in shown.stdout
-    assert "To webhook go critical alerts of *." in shown.stdout
+    assert "webhook: critical alerts, whoever owns the table" in shown.stdout
     board = Board.read(settings)
     board.update([over_budget(settings.model_copy(update={"budget_per_day": 5.0}), DAY1, 6.0, {})[0]], [], datetime.now(UTC))
     board.write()
