@@ -56,7 +56,8 @@ def run(job: JobDescription, session: Session) -> JobReport:
             f"{job.table}: the job was planned with version {job.code_version} of the table, and what should run it has {ours}."
             " Run `retail-lake deploy`, so that both are the same."
         )
-    start_import()
+    if TABLES[job.table].rules:
+        start_import()
     return _Job(job, session).run()
 
 

@@ -30,6 +30,7 @@ from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
+from dagster._utils.concurrency import ConcurrencyClaimStatus
 from sqlalchemy.engine import Connection, Engine
 
 from retail_lake.orchestration.check_states import check_states
@@ -57,6 +58,7 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         self._known: dict[str, bool] = {}
         self._told_at = 0.0
         Path(base_dir).mkdir(parents=True, exist_ok=True)
+        self._pools_lock = Path(base_dir) / ".pools.lock"
         with _alone(Path(base_dir) / ".event_log.lock"):
             super().__init__(base_dir, inst_data)
         self._watcher = SqlPollingEventWatcher(self)
@@ -198,6 +200,14 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         """The days of each check by state; see `check_states.py`."""
         return check_states(self._instance, keys)
 
+    def claim_concurrency_slot(
+        self, concurrency_key: str, run_id: str, step_key: str, priority: int | None = None
+    ) -> ConcurrencyClaimStatus:
+        """Claim a place in a pool. Other databases lock the free place between finding and taking it; SQLite does not, and
+        two who ask at once would have the same."""
+        with _alone(self._pools_lock):
+            return super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
+
     # Dagster's file watcher looks at the database file, which a write-ahead log leaves unchanged: poll instead.
     def watch(self, run_id: str, cursor: str | None, callback: Callable[..., Any]) -> None:
         self._watcher.watch_run(run_id, cursor, callback)
@@ -238,7 +248,7 @@ _RESOLVE = (
 
 @contextmanager
 def _alone(lock_file: Path) -> Iterator[None]:
-    """The webserver, the daemon and a run may all be the first to make the tables; Dagster's own way is not safe against that."""
+    """One process, and one thread of it, at a time: Dagster's own ways of making tables and of taking places are not safe."""
     with lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -23,11 +23,11 @@ _NUMBERS = itertools.count()
 KEYS = [f"tills/lines/2017-01-02/lines_g{n}_20170102_v1.csv" for n in (1, 2)]
 
 
-@pytest.fixture(scope="module")
-def plane() -> Iterator[Recorded]:
-    with pytest.MonkeyPatch.context() as patch, recorded(patch) as plane:
+@pytest.fixture
+def plane(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
+    with recorded(monkeypatch) as plane:
         # Moto knows at once what it has.
-        patch.setattr(queue, "WAIT", 0)
+        monkeypatch.setattr(queue, "WAIT", 0)
         yield plane
 
 

@@ -69,7 +69,7 @@ class World:
         dimensions = [f"warehouse.{t.name}" for t in self.tables.values() if not t.day and t.layer is Layer.GOLD]
         self._begin(name, tuple(days or ()), frozenset(), [table.full_name, *(dimensions if table.day else ())])
         self._end(name)
-        loaded = [SimpleNamespace(day=d, changed=True, rows=1) for d in (days if days is not None else [None])]
+        loaded = [SimpleNamespace(day=d, changed=True, rows=1, version="") for d in (days if days is not None else [None])]
         return SimpleNamespace(days=loaded, snapshot_id=1)
 
     def _begin(self, name: str, days: tuple[date, ...], unavailable: frozenset[date], before: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -110,9 +111,12 @@ def follow(name: str, said: Mapping[str, str] | None = None, instead: Mapping[st
     return "".join(printed)
 
 
-def utc_now() -> str:
-    """A moment as a person types it."""
-    return datetime.now(UTC).isoformat(sep=" ").removesuffix("+00:00")
+def utc_now(apart: float = 0) -> str:
+    """A moment as a person types it, with nothing happening for so many seconds before and after."""
+    time.sleep(apart)
+    now = datetime.now(UTC)
+    time.sleep(apart)
+    return now.isoformat(sep=" ").removesuffix("+00:00")
 
 
 def test_the_command_shows_the_pages_and_each_has_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,14 +190,14 @@ def test_landing_lost(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shop = Shop(tmp_path, monkeypatch, LANDING_URI="s3://landing/retail", S3_ENDPOINT=s3.endpoint)
     before, key = shop.seen(), f"retail/{FILE.format(version=1)}"
     kept = read_bytes(f"s3://landing/{key}", load_settings())
-    moment = utc_now()
+    moment = utc_now(apart=1)  # S3 tells moments to the second
     client.delete_object(Bucket="landing", Key=key)
     assert shop.stale()["bronze.crm_stores"] == [DAY]
     printed = follow("landing-lost", {"TIME": moment})
     assert f"{key}: was deleted" in printed and "1 files are back" in printed
     assert not any(shop.stale().values()), "it is the very same version"
     # Overwritten, it comes back as a copy, and its day is built again with the same rows.
-    moment = utc_now()
+    moment = utc_now(apart=1)
     client.put_object(Bucket="landing", Key=key, Body=b"nonsense")
     client.put_object(Bucket="landing", Key=f"retail/{FILE.format(version=2)}".replace("_v2", "_v1b"), Body=b"came later")
     assert "was overwritten" in follow("landing-lost", {"TIME": moment})
