@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CODE = """
 import shutil
 assert shutil.which("java") is None
@@ -18,6 +20,7 @@ spark.stop()
 """
 
 
+@pytest.mark.full
 def test_spark_runs_on_the_packaged_jre(tmp_path: Path) -> None:
     # The tools that Spark's scripts call, and no Java.
     tools = tmp_path / "tools"

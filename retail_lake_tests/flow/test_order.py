@@ -27,6 +27,7 @@ def piecemeal(tmp_path_factory: pytest.TempPathFactory, served: Path) -> tuple[P
     return pilot, [*steps, pilot.build(days(6))]
 
 
+@pytest.mark.full
 def test_a_day_before_the_stores_are_known_is_held_back(piecemeal: tuple[Pilot, list[Outcomes]]) -> None:
     """The stores come on the first day: on the third, built before it, every line is of a store that nobody knows."""
     _, steps = piecemeal
@@ -37,6 +38,7 @@ def test_a_day_before_the_stores_are_known_is_held_back(piecemeal: tuple[Pilot, 
     assert statuses(steps[-1]["silver.sales"])[third] == "published"
 
 
+@pytest.mark.full
 def test_only_stale_days_are_built_again(piecemeal: tuple[Pilot, list[Outcomes]]) -> None:
     """The correction of the fourth's empty file comes on the fifth, and late baskets of every day."""
     _, steps = piecemeal
@@ -53,10 +55,12 @@ def test_only_stale_days_are_built_again(piecemeal: tuple[Pilot, list[Outcomes]]
     assert statuses(steps[-1]["gold.dim_date"]) == {None: "unchanged"}
 
 
+@pytest.mark.full
 def test_tables_are_those_of_one_range(piecemeal: tuple[Pilot, list[Outcomes]], pilot: Pilot) -> None:
     assert differences(piecemeal[0], pilot, TABLES.values()) == {}
 
 
+@pytest.mark.full
 def test_quarantine_is_that_of_one_range(piecemeal: tuple[Pilot, list[Outcomes]], pilot: Pilot) -> None:
     def refused(lake: Pilot, name: str) -> list[dict[str, object]]:
         return [{k: v for k, v in row.items() if k not in ("job_id", "run_id")} for row in lake.quarantine(name)]
@@ -66,6 +70,7 @@ def test_quarantine_is_that_of_one_range(piecemeal: tuple[Pilot, list[Outcomes]]
             assert refused(piecemeal[0], name) == refused(pilot, name), name
 
 
+@pytest.mark.full
 def test_a_second_run_changes_nothing(piecemeal: tuple[Pilot, list[Outcomes]]) -> None:
     pilot, _ = piecemeal
     before = pilot.snapshots()

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 FIRST = """
 import sys, time
 from pathlib import Path
@@ -21,6 +23,7 @@ lake.ensure_quarantine(SHELF)
 """
 
 
+@pytest.mark.full
 def test_processes_that_start_together_make_one_lake(tmp_path: Path) -> None:
     for attempt in range(2):
         home = tmp_path / str(attempt)
