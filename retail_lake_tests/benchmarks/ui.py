@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 import tempfile
@@ -70,20 +69,12 @@ def store(home: Path, days: int) -> None:
 
 def ask(home: Path, days: int) -> dict[str, float]:
     """The seconds of the slowest answer to each of the UI's queries, and the megabytes of the largest answer."""
-    from retail_lake.orchestration.instance import environment
-    from retail_lake_tests.orchestration.dagster_servers import dagster_servers
+    from retail_lake_tests.orchestration.dagster_servers import dagster_servers, seen_by
 
     settings = _settings(home, days)
-    seen = {
-        **os.environ,
-        **environment(settings),
-        "RETAIL_LAKE_FIRST_DAY": settings.first_day.isoformat(),
-        "RETAIL_LAKE_LAST_DAY": settings.last_day.isoformat(),
-        "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]),
-    }
     slowest: dict[str, float] = {}
     largest = 0
-    with dagster_servers(seen, home) as server:
+    with dagster_servers(seen_by(settings), home) as server:
         server.repository()  # the code server has started
         for page, query, variables in pages(settings, server):
             text = document(query)

@@ -15,11 +15,13 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from retail_lake.orchestration.instance import WORKSPACE_FILE, project_file
+from retail_lake.config import Settings
+from retail_lake.demo.serve import serve
+from retail_lake.orchestration.instance import WORKSPACE_FILE, environment, project_file
 
 WAIT_SECONDS = 120
 
@@ -121,6 +123,27 @@ def wait_for(what: str, found: Callable[[], Any]) -> Any:
             pass
         time.sleep(0.5)
     raise AssertionError(f"waited {WAIT_SECONDS} s for {what}")
+
+
+def seen_by(settings: Settings) -> dict[str, str]:
+    """The environment of processes that share this process's code and the instance and days of these settings."""
+    return {
+        **os.environ,
+        **environment(settings),
+        "RETAIL_LAKE_FIRST_DAY": settings.first_day.isoformat(),
+        "RETAIL_LAKE_LAST_DAY": settings.last_day.isoformat(),
+        "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]),
+    }
+
+
+@contextmanager
+def servers_of_the_demo(home: Path, first: date, days: int) -> Iterator[Server]:
+    """Both over a lake into which these days of the demo have landed and nothing else; no sensor runs."""
+    settings = Settings(home=home, first_day=first, last_day=first + timedelta(days=days - 1))
+    serve(settings.landing_uri, home / "ledger", first, days)
+    with dagster_servers(seen_by(settings), home) as running:
+        running.stop_sensors()
+        yield running
 
 
 @contextmanager

@@ -6,15 +6,11 @@ import os
 import signal
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from retail_lake.config import Settings
-from retail_lake.demo.serve import serve
-from retail_lake.orchestration.instance import environment
-from retail_lake_tests.orchestration.dagster_servers import Server, dagster_servers, wait_for
+from retail_lake_tests.orchestration.dagster_servers import Server, servers_of_the_demo, wait_for
 
 pytestmark = pytest.mark.full
 
@@ -27,18 +23,7 @@ LOGS = """query ($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { e
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("home")
-    settings = Settings(home=home, first_day=DAY, last_day=DAY)
-    serve(settings.landing_uri, home / "ledger", DAY, 1)
-    seen = {
-        **os.environ,
-        **environment(settings),
-        "RETAIL_LAKE_FIRST_DAY": DAY.isoformat(),
-        "RETAIL_LAKE_LAST_DAY": DAY.isoformat(),
-        "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]),
-    }
-    with dagster_servers(seen, home) as running:
-        running.stop_sensors()
+    with servers_of_the_demo(tmp_path_factory.mktemp("home"), DAY, 1) as running:
         yield running
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from retail_lake.config import Settings
-from retail_lake.demo.serve import serve
-from retail_lake.orchestration.instance import environment
-from retail_lake_tests.orchestration.dagster_servers import Server, dagster_servers, wait_for
+from retail_lake_tests.orchestration.dagster_servers import Server, servers_of_the_demo, wait_for
 
 FIRST, LAST = date(2017, 1, 1), date(2017, 1, 2)
 KEYS = [["bronze", "redemptions"], ["silver", "redemptions"]]
@@ -31,18 +26,7 @@ DAYS = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("home")
-    settings = Settings(home=home, first_day=FIRST, last_day=LAST)
-    serve(settings.landing_uri, home / "ledger", FIRST, 2)
-    seen = {
-        **os.environ,
-        **environment(settings),
-        "RETAIL_LAKE_FIRST_DAY": FIRST.isoformat(),
-        "RETAIL_LAKE_LAST_DAY": LAST.isoformat(),
-        "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")]),
-    }
-    with dagster_servers(seen, home) as running:
-        running.stop_sensors()
+    with servers_of_the_demo(tmp_path_factory.mktemp("home"), FIRST, 2) as running:
         yield running
 
 
