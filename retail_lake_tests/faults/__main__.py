@@ -1,4 +1,4 @@
-"""`python -m retail_lake_tests.faults [--rounds N] [--seed S] [--on local|s3|daemon]`: rounds of faults, and their table.
+"""`python -m retail_lake_tests.faults [--rounds N] [--seed S] [--on local|s3|aws|daemon]`: rounds of faults, and their table.
 
 The exit code is 1 if anything was lost, seen that should not be, or left behind; the seed of a round is told, and plays it again.
 """
@@ -13,12 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from retail_lake_tests.faults import disk, driven
+from retail_lake_tests.faults import cloud, disk, driven
 from retail_lake_tests.faults.kinds import KINDS
 from retail_lake_tests.faults.rounds import Outcome, play, undisturbed
 from retail_lake_tests.faults.table import show
 
-PLACES: Final = {"local": "on a local path", "s3": "on S3", "daemon": "on a local path, driven by Dagster's daemon"}
+PLACES: Final = {
+    "local": "on a local path",
+    "s3": "on S3",
+    "aws": "on AWS",
+    "daemon": "on a local path, driven by Dagster's daemon",
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,7 +42,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--without", default="", help="datasets (system/dataset) that never arrive")
     parser.add_argument("--quiet", action="store_true", help="only the table")
     told = parser.parse_args(arguments)
-    disk.enter(["-m", "retail_lake_tests.faults", *arguments])
+    places = told.on.split(",")
+    # PostgreSQL has to be another user than root, and where a process may mount there is none.
+    if "aws" not in places:
+        disk.enter(["-m", "retail_lake_tests.faults", *arguments])
 
     from retail_lake_tests.faults.arriving import Served
 
@@ -49,20 +57,20 @@ def main(arguments: Sequence[str]) -> int:
 
     kinds = [kind for kind in KINDS if any(word in kind.name for word in told.only.split(";"))]
     stages = [int(days) for days in told.days.split(",")]
-    tables = [name for name in told.tables.split(",") if name]
+    tables = [name for name in told.tables.split(",") if name] or ([*cloud.TABLES] if "aws" in places else [])
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as folder:
         served = Served(Path(folder) / "served", stages[-1], but=[d for d in told.without.split(",") if d])
         with undisturbed(served, Path(folder) / "undisturbed", stages, tables) as story:
             for seed in range(told.seed, told.seed + told.rounds):
-                for place in told.on.split(","):
+                for place in places:
                     say(f"seed {seed}, {PLACES[place]}")
                     where = Path(folder) / f"{seed}-{place}"
                     if place == "daemon":
                         outcome = driven.play(story, where, seed, each=told.each, say=say)
                     else:
                         calm = told.from_stage - 1
-                        outcome = play(story, where, seed, on_s3=place == "s3", each=told.each, calm=calm, kinds=kinds, say=say)
+                        outcome = play(story, where, seed, on=place, each=told.each, calm=calm, kinds=kinds, say=say)
                     for wrong in outcome.wrong:
                         say(f"WRONG {wrong}")
                     outcomes.append(outcome)

@@ -1,4 +1,4 @@
-"""Three clients of what is published: pyiceberg, DuckDB on a table's metadata, DuckDB on the warehouse file.
+"""Three clients of what is published: pyiceberg, DuckDB on a table's metadata, SQL on the warehouse.
 
 Belongs here: reading a table once, as somebody would who knows nothing of the flow. Does not: what to make of it.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from retail_lake.config import Settings
 from retail_lake.contract import Layer, Table
 from retail_lake.tables import TABLES
+from retail_lake_tests.faults import redshift
 from retail_lake_tests.faults.digest import WHOLE, Days, by_day
 from retail_lake_tests.s3 import KEY, SECRET
 
@@ -44,7 +45,7 @@ class Clients:
         self.by_name: dict[str, Callable[[str], Read]] = {
             PYICEBERG: self.with_pyiceberg,
             "DuckDB on the lake": self.with_duckdb,
-            "DuckDB on the warehouse": self.in_warehouse,
+            "SQL on the warehouse": self.in_warehouse,
         }
 
     def names(self) -> list[str]:
@@ -86,7 +87,16 @@ class Clients:
         return Read(by_day(self._duckdb, f"iceberg_scan('{stored.metadata_location}')", day_of(name)), {})
 
     def in_warehouse(self, name: str) -> Read:
-        """A table of gold as the warehouse serves it. Its file is held no longer than that takes: writers wait for it."""
+        """A table of gold as the warehouse serves it."""
+        if self._settings.warehouse == "duckdb":
+            return self._in_file(name)
+        try:
+            return Read(redshift.read(TABLES[name], self._settings.redshift_schema, self._duckdb), {})
+        except redshift.Unanswered as error:
+            raise Busy(name) from error
+
+    def _in_file(self, name: str) -> Read:
+        """The same in a DuckDB file, which is held no longer than that takes: writers wait for it."""
         import duckdb
 
         path, table = self._settings.warehouse_path, TABLES[name]
@@ -118,7 +128,7 @@ class Clients:
     def _catalog(self) -> Catalog:
         from retail_lake.lake.catalog import open_catalog
 
-        if not self._settings.home.joinpath("catalog.db").exists():
+        if self._settings.catalog_uri.startswith("sqlite") and not self._settings.home.joinpath("catalog.db").exists():
             raise Busy("no catalog")
         uri = self._settings.lake_uri
         return open_catalog(self._settings, uri if "://" in uri else f"file://{uri}")

@@ -31,6 +31,10 @@ class Scene:
     log: list[str] = field(default_factory=list)
 
 
+class TooLate(Exception):
+    """The run ended before there was anything that the fault could have happened to."""
+
+
 class Fault:
     """One kind of fault. An object of it happens once."""
 
@@ -41,9 +45,10 @@ class Fault:
     """Whether it is there before the run starts, and until it has ended."""
     needs_s3: ClassVar[bool] = False
     needs_disk: ClassVar[bool] = False
+    needs_aws: ClassVar[bool] = False
 
     def inject(self, scene: Scene, run: Run | None) -> None:
-        """Let it happen, to this run where there is one."""
+        """Let it happen, to this run where there is one. May raise `TooLate`."""
         raise NotImplementedError
 
     def heal(self, scene: Scene) -> None:
@@ -51,7 +56,9 @@ class Fault:
 
     @classmethod
     def possible(cls, world: World) -> bool:
-        """Whether that world has what it takes."""
+        """Whether that world has what it takes. On AWS, where a run takes a minute, only what can happen nowhere else."""
+        if cls.needs_aws != (world.aws is not None):
+            return False
         return (not cls.needs_s3 or world.s3 is not None) and (not cls.needs_disk or world.disk is not None)
 
 
@@ -90,7 +97,10 @@ def disturb(scene: Scene, faults: Sequence[tuple[Fault, Moment]], *, force: bool
 def _happen(scene: Scene, run: Run, fault: Fault, moment: Moment, happened: list[Fault]) -> None:
     if not (run.begun(moment.tables) and run.wait(moment.seconds)):
         return
-    fault.inject(scene, run)
+    try:
+        fault.inject(scene, run)
+    except TooLate:
+        return
     happened.append(fault)
     run.wait(scene.chance.uniform(*fault.lasts))
     fault.heal(scene)

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 
 from retail_lake.config import Settings
 from retail_lake.contract import Layer
+from retail_lake.engines import launches
 from retail_lake.lake.lake import Lake
 from retail_lake.lake.maintenance import remove_orphans
 from retail_lake.tables import TABLES
@@ -82,6 +83,13 @@ def unpublished(settings: Settings, found: State) -> list[str]:
                     f"{name} {day}: {content.rows} rows of {sorted(jobs)}, but {published and published.job_id} is published"
                 )
     return told
+
+
+def open_launches(settings: Settings) -> list[str]:
+    """Jobs that are on record as not ended."""
+    if not settings.artifacts_uri:
+        return []
+    return [f"{each.table} of run {each.run_id} on {each.engine}" for each in launches.open(settings)]
 
 
 def orphans(settings: Settings, before: State) -> tuple[int, list[str]]:

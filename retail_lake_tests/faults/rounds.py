@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from retail_lake_tests.faults.arriving import Served
 from retail_lake_tests.faults.fault import Fault, Moment, Scene, disturb
 from retail_lake_tests.faults.kinds import KINDS
 from retail_lake_tests.faults.reader import Reader
+from retail_lake_tests.faults.reaping import reap
 from retail_lake_tests.faults.settle import settle
 from retail_lake_tests.faults.state import State, differences, take
 from retail_lake_tests.faults.world import World
@@ -30,6 +31,13 @@ from retail_lake_tests.lake.chain import upstream
 Say = Callable[[str], None]
 TRIES: Final = 4
 """How often a fault that came too late for its run is tried again."""
+LOCAL: Final = "local"
+PLACES: Final[Mapping[str, Callable[[Path, date, random.Random], World]]] = {
+    LOCAL: lambda folder, first, chance: world.local(folder / "world", first),
+    "s3": world.on_s3,
+    "aws": lambda folder, first, chance: world.on_aws(folder, first),
+}
+"""Where a round can be played."""
 
 
 @dataclass
@@ -44,12 +52,13 @@ class Outcome:
     lost: list[str] = field(default_factory=list)
     wrong_reads: list[str] = field(default_factory=list)
     unpublished: list[str] = field(default_factory=list)
+    launches: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[str]:
         """All that should not be, in words."""
-        kinds = ("different", "lost", "wrong_reads", "unpublished", "left")
+        kinds = ("different", "lost", "wrong_reads", "unpublished", "launches", "left")
         return [f"{kind.replace('_', ' ')}: {what}" for kind in kinds for what in getattr(self, kind)]
 
 
@@ -109,16 +118,17 @@ def play(
     folder: Path,
     seed: int,
     *,
-    on_s3: bool,
+    on: str,
     each: int = 1,
     calm: int = 0,
     kinds: Sequence[type[Fault]] = KINDS,
     say: Say,
 ) -> Outcome:
-    """Play a round in which each possible kind of fault happens `each` times in every stage, but for the first `calm` ones."""
+    """Play a round on one of `PLACES` in which each possible kind of fault happens `each` times in every stage, but for the first
+    `calm` ones."""
     chance, outcome = random.Random(seed), Outcome()
     came: list[tuple[list[str], State]] = []
-    with _world(folder, story, chance, on_s3) as place, closing(Reader(place.reading, seed, folder / "reader.log")) as reader:
+    with _world(folder, story, chance, on) as place, closing(Reader(place.reading, seed, folder / "reader.log")) as reader:
         since = story.served.first
         for stage, end in enumerate(story.stages):
             scene = Scene(place, story.served, story.served.first, end, chance)
@@ -127,6 +137,8 @@ def play(
             happened = [name for faults in drawn for name in _happen(scene, faults, say)]
             if stage >= calm:
                 say(f"settled after {settle(place, scene.first, end)} runs")
+                if reaped := reap(place):
+                    say(f"{reaped} launches of killed runs were left to the reaper")
             else:
                 assert place.start(scene.first, end).end().well, place.said()
             came.append((happened, take(place.settings)))
@@ -136,6 +148,7 @@ def play(
         seen = reader.seen()
         outcome.orphans, changed = judge.orphans(place.settings, came[-1][1])
         outcome.unpublished += changed
+        outcome.launches += judge.open_launches(place.settings)
         outcome.left += place.left()
     states = story.states()
     for (happened, found), expected in zip(came, states[1:], strict=True):
@@ -145,7 +158,7 @@ def play(
         outcome.survived.update([] if differ else happened)
     outcome.reads, outcome.wrong_reads = seen.reads, judge.wrong_reads(seen, states)
     # A server that was killed does not answer; a file always does.
-    outcome.wrong_reads += [] if on_s3 else seen.unavailable
+    outcome.wrong_reads += seen.unavailable if on == LOCAL else []
     return outcome
 
 
@@ -183,9 +196,9 @@ def _happen(scene: Scene, kinds: Sequence[type[Fault]], say: Say) -> list[str]:
 
 
 @contextmanager
-def _world(folder: Path, story: Story, chance: random.Random, on_s3: bool) -> Iterator[World]:
+def _world(folder: Path, story: Story, chance: random.Random, on: str) -> Iterator[World]:
     folder.mkdir(parents=True)
-    place = world.on_s3(folder, story.served.first, chance) if on_s3 else world.local(folder / "world", story.served.first)
+    place = PLACES[on](folder, story.served.first, chance)
     place.tables = story.tables
     try:
         yield place
@@ -193,3 +206,5 @@ def _world(folder: Path, story: Story, chance: random.Random, on_s3: bool) -> It
         place.close()
         if place.s3:
             place.s3.close()
+        if place.aws:
+            place.aws.close()

@@ -63,7 +63,7 @@ class Run:
     """A run that goes on. Whoever wants to disturb it waits until it has `begun` so many tables."""
 
     def __init__(self, environment: Mapping[str, str], asked: Asked, log: Path) -> None:
-        self.asked, self.lines = asked, list[str]()
+        self.asked, self.lines, self.started = asked, list[str](), time.time()
         self._problems, self._heard = "", threading.Condition()
         self._silent = False
         hears, says = multiprocessing.Pipe(duplex=False)

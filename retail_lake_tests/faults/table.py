@@ -26,6 +26,7 @@ def show(outcomes: Sequence[Outcome]) -> str:
         "lost rows": sum(len(o.lost) for o in outcomes),
         "days that differ": sum(len(o.different) for o in outcomes),
         "unpublished seen": sum(len(o.unpublished) for o in outcomes),
+        "launches open": sum(len(o.launches) for o in outcomes),
         "processes left": sum(len(o.left) for o in outcomes),
         "orphans cleaned": sum(o.orphans for o in outcomes),
     }

@@ -19,13 +19,15 @@ from retail_lake_tests.faults.run import Asked, Run
 from retail_lake_tests.s3 import ENVIRONMENT
 
 if TYPE_CHECKING:
+    from retail_lake_tests.faults.cloud import Cloud
     from retail_lake_tests.faults.flaky_s3 import FlakyS3
 
 LAST_DAY = date(2017, 1, 31)
 
 
 class World:
-    """A lake in a folder, or (`s3`) its lake and landing in a bucket. Where the machine has it, the disk is its own.
+    """A lake in a folder, or (`s3`) its lake and landing in a bucket, or (`aws`) everything on an AWS. Where the machine has it,
+    the disk is its own.
 
     `environment` is what its processes see, `settings` what a reader of it does.
     """
@@ -36,11 +38,12 @@ class World:
         first: date,
         s3: FlakyS3 | None = None,
         *,
+        aws: Cloud | None = None,
         own_disk: bool = False,
         more: Mapping[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True)
-        self.folder, self.s3, self.clock = folder, s3, 0.0
+        self.folder, self.s3, self.aws, self.clock = folder, s3, aws, 0.0
         self.tables: list[str] | None = None
         """What its runs build; None: everything."""
         self.disk = disk.Disk(folder / "disk") if own_disk and disk.available() else None
@@ -54,6 +57,7 @@ class World:
             f"{PREFIX}LAST_DAY": LAST_DAY.isoformat(),
             f"{PREFIX}THREADS": "2",
             **(more or {}),
+            **(aws.environment if aws else {}),
         }
         if s3:
             self._prefix = f"{folder.name}/landing"
@@ -66,7 +70,7 @@ class World:
         self.runs: list[Run] = []
         self.groups: set[int] = set()
         """Process groups of whatever else was started here."""
-        self.reading = self.environment | ({f"{PREFIX}S3_ENDPOINT": s3.direct} if s3 else {})
+        self.reading = self.environment | ({f"{PREFIX}S3_ENDPOINT": s3.direct} if s3 else {}) | (aws.reading if aws else {})
         given = {name.removeprefix(PREFIX).lower(): value for name, value in self.reading.items() if name.startswith(PREFIX)}
         self.settings = Settings.model_validate(given)
 
@@ -74,6 +78,9 @@ class World:
         """Land a file, whole or not at all, as S3 does and whoever moves a finished file into place."""
         if self.s3:
             self.s3.put(f"{self._prefix}/{key}", content)
+            return
+        if self.aws:
+            self.aws.put(key, content)
             return
         target = self._landing / key
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +96,8 @@ class World:
 
     def left(self) -> list[str]:
         """Processes that are still there, of all that were started here."""
-        return [each.command for each in members(self.groups | {run.group for run in self.runs})]
+        there = [each.command for each in members(self.groups | {run.group for run in self.runs})]
+        return there + (self.aws.left() if self.aws else [])
 
     def said(self) -> str:
         """The end of what its runs left in their log."""
@@ -117,3 +125,10 @@ def on_s3(folder: Path, first: date, chance: random.Random) -> World:
     from retail_lake_tests.faults.flaky_s3 import FlakyS3
 
     return World(folder / "world", first, FlakyS3(folder / "s3", chance))
+
+
+def on_aws(folder: Path, first: date) -> World:
+    """A world whose lake, jobs and warehouse are on an AWS of its own."""
+    from retail_lake_tests.faults.cloud import Cloud
+
+    return World(folder / "world", first, aws=Cloud(folder / "aws", folder / "world" / "home"))
