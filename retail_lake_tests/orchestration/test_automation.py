@@ -146,7 +146,6 @@ def test_a_row_ten_days_late_rebuilds_its_day_and_what_reads_it(world: World, ti
     assert len(ran) == 7, ran
 
 
-@pytest.mark.full
 def test_a_table_that_fails_is_asked_for_once_until_something_changes(world: World, ticks: Ticks) -> None:
     world.failing = {"gold.fact_sales"}
     world.late(FIRST)
