@@ -12,6 +12,7 @@ Without postponed annotations: Dagster reads the conditions' own.
 """
 
 import warnings
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
@@ -39,13 +40,13 @@ class _Asking(dg.AutomationCondition[dg.AssetKey]):
     def __init__(self, outlook: Outlook, table: Table) -> None:
         self._outlook, self._table = outlook, table
 
+    @abstractmethod
     def ready(self, context: Any, due: Due) -> Fingerprints:
         """The days to ask for, with their fingerprints: empty for one that follows an input into its run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def due(self, context: Any, due: Due) -> Fingerprints:
         """All the days that are not as they should be, which may have to wait."""
-        raise NotImplementedError
 
     def evaluate(self, context: Any) -> dg.AutomationResult[dg.AssetKey]:
         """See `AutomationCondition`."""
