@@ -6,7 +6,6 @@ and what a failure means (`remote.py`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
@@ -62,7 +61,8 @@ class Glue:
         started = self._once.start_job_run(
             JobName=self.settings.glue_job,
             Arguments={**arguments, **_tags(launch), TOKEN: launch.token},
-            Timeout=math.ceil(launch.timeout / 60),
+            # In minutes, and later than our own deadline, which says more of the job.
+            Timeout=launch.timeout // 60 + 1,
             WorkerType=size.type,
             NumberOfWorkers=size.number,
         )

@@ -26,7 +26,7 @@ LAUNCH = Launch(
     name="retail-lake silver.sales 2017-01-01",
     arguments=("--description", "s3://b/d.json", "--report", "s3://b/r.json"),
     workers=3,
-    timeout=3601,
+    timeout=3600,
     tags={"engine": "theirs", "retail-lake:run": "run-1"},
 )
 BEGAN, ENDED = datetime(2026, 5, 4, 3, 0, tzinfo=UTC), datetime(2026, 5, 4, 3, 2, tzinfo=UTC)
