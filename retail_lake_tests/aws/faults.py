@@ -49,7 +49,6 @@ class Order:
     cut_upload: bool = False
     delay: float = 0
     job: JobFault | None = None
-    seconds: float = 0
     when: Callable[[], bool] | None = None
     happened: int = 0
 
@@ -104,16 +103,15 @@ class Faults:
         fault: JobFault | str,
         *,
         times: int = 1,
-        seconds: float = 0,
         when: Callable[[], bool] | None = None,
         where: Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> Order:
         """Order what happens to the next `times` jobs of `service` (`glue`, `emr-serverless`, `emr`, `lambda`).
 
-        `where` sees the parameters of the submission. A program that runs does so undisturbed for `seconds`, and until
-        `when()` is true: it is asked again and again, so that a fault can follow on what the job has done by then.
+        `where` sees the parameters of the submission. A program that runs does so undisturbed until `when()` is true, if that
+        is given: it is asked again and again, so that a fault can follow on what the job has done by then.
         """
-        return self._add(Order(service, "", times, where, job=JobFault(fault), seconds=seconds, when=when))
+        return self._add(Order(service, "", times, where, job=JobFault(fault), when=when))
 
     def _add(self, order: Order) -> Order:
         with self._lock:

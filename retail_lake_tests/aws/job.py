@@ -193,7 +193,7 @@ class Job:
 
     def _disturbed(self) -> bool:
         order = self.fault
-        return order is not None and self.seconds >= order.seconds and (order.when is None or order.when())
+        return order is not None and (order.when is None or order.when())
 
     def _listen(self) -> None:
         """Hand on what was printed since the last time."""

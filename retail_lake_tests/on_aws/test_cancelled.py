@@ -40,9 +40,9 @@ class Running:
         """A run whose job on Glue stands still, and that job."""
         runtime = self.aws.runtime
         before = len(runtime.jobs)
-        self.aws.faults.order_job("glue", JobFault.HANGS, seconds=1)
+        self.aws.faults.order_job("glue", JobFault.HANGS)
         run_id = self.server.launch(KEYS, DAY, engine="glue")
-        (job,) = wait_for("the job", lambda: [j for j in runtime.jobs[before:] if j.phase is Phase.RUNNING and j.seconds > 2])
+        (job,) = wait_for("the job", lambda: [j for j in runtime.jobs[before:] if j.phase is Phase.RUNNING and j.seconds > 1])
         assert job.process is not None
         assert job.process.alive()
         return run_id, job

@@ -53,8 +53,18 @@ def _refused(service: str, operation: str, error: str, times: int, **more: Any) 
     return lambda aws: aws.faults.order(service, operation, error=error, times=times, **more)
 
 
-def _job(service: str, fault: JobFault, **more: Any) -> Callable[[Aws], Any]:
-    return lambda aws: aws.faults.order_job(service, fault, **more)
+def _job(service: str, fault: JobFault) -> Callable[[Aws], Any]:
+    return lambda aws: aws.faults.order_job(service, fault)
+
+
+def _job_that_stages(service: str, fault: JobFault) -> Callable[[Aws], Any]:
+    """A fault of a job that has begun to upload rows: S3 keeps it waiting until the fault has happened."""
+
+    def order(aws: Aws) -> Any:
+        held = aws.faults.order("s3", "*", delay=3, where=lambda request: "/rows/" in request.get("Key", ""))
+        return aws.faults.order_job(service, fault, when=lambda: held.happened > 0)
+
+    return order
 
 
 CASES = (
@@ -65,9 +75,21 @@ CASES = (
     Case("too many runs at once", _refused("glue", "StartJobRun", "ConcurrentRunsExceededException", 2)),
     Case("no capacity for a job that was accepted", _job("emr-serverless", JobFault.CAPACITY), engine="emr_serverless", jobs=2),
     Case("the driver fails", _job("glue", JobFault.FAILS), "driver error", jobs=2),
-    Case("the driver runs out of memory", _job("glue", JobFault.OUT_OF_MEMORY, seconds=1), "out of memory", jobs=2),
+    Case(
+        "the driver runs out of memory",
+        _job_that_stages("glue", JobFault.OUT_OF_MEMORY),
+        "out of memory",
+        through_front=True,
+        jobs=2,
+    ),
     Case("a function runs out of memory", _job("lambda", JobFault.OUT_OF_MEMORY), "out of memory", engine="awslambda", jobs=2),
-    Case("the driver is lost", _job("emr-serverless", JobFault.DRIVER_LOST, seconds=1), engine="emr_serverless", jobs=2),
+    Case(
+        "the driver is lost",
+        _job_that_stages("emr-serverless", JobFault.DRIVER_LOST),
+        engine="emr_serverless",
+        through_front=True,
+        jobs=2,
+    ),
     Case("a success that never reported", _job("glue", JobFault.SILENT), "never reported", jobs=2),
     Case("S3 answers 503", _refused("s3", "PutObject", "SlowDown", 4, status=503), through_front=True),
     Case("an upload breaks off", lambda aws: aws.faults.order("s3", "PutObject", cut_upload=True), through_front=True),
