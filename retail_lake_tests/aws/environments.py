@@ -74,9 +74,8 @@ class Environments:
         def build(folder: Path) -> None:
             file = self.download(uri, folder / "archive")
             try:
-                with tarfile.open(file) as archive:
-                    archive.extractall(folder / "unpacked", filter="tar")
-            except tarfile.TarError as error:
+                shutil.unpack_archive(file, folder / "unpacked", "gztar")
+            except (shutil.ReadError, tarfile.TarError) as error:
                 raise Unstartable(f"{uri} is not an archive: {error}") from None
             file.unlink()
 

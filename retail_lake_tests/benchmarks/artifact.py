@@ -7,9 +7,9 @@ packed Python has the job program ready to read its description, and until it ha
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -30,8 +30,7 @@ def main() -> None:
         for name, size in built.sizes.items():
             found[f"{name.replace(plan.version, '…')}, MB"] = size / 1e6
         started = time.perf_counter()
-        with tarfile.open(built.folder / "environment.tar.gz") as packed:
-            packed.extractall(Path(folder, "environment"), filter="tar")
+        shutil.unpack_archive(built.folder / "environment.tar.gz", Path(folder, "environment"), "gztar")
         found["unpacking the environment, s"] = time.perf_counter() - started
         python = str(Path(folder, "environment", "bin", "python"))
         found["the job program ready, s"] = seconds(python, "import retail_lake.jobs.__main__")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -81,8 +81,7 @@ def test_the_wheels_satisfy_each_other_and_bring_no_dagster(from_wheels: Path) -
 def test_the_packed_environment_runs_a_job_where_it_was_not_made(
     built_artifact: Built, jobs: dict[str, JobDescription], tmp_path: Path
 ) -> None:
-    with tarfile.open(part(built_artifact, ".tar.gz")) as archive:
-        archive.extractall(tmp_path / "environment", filter="tar")
+    shutil.unpack_archive(part(built_artifact, ".tar.gz"), tmp_path / "environment", "gztar")
     (tmp_path / "job").mkdir()
     python = tmp_path / "environment" / "bin" / "python"
     check(tmp_path / "job", run(python, built_artifact, jobs["silver.stores"], tmp_path / "job"))
