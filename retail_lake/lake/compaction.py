@@ -43,19 +43,20 @@ class Compacted:
 
 
 def compact(lake: Lake, table: Table, at_least: int | None = None) -> list[Compacted]:
-    """Make one file of every day that has at least so many (`compaction_files`, unless said), and is not large.
+    """Make one file of every day that has at least so many (`compaction_files`, but two, unless said), and is not large.
 
     Returns the days for which that was done. Raises `TransientFailure` when other writers do not let it through,
     `DataFailure` when other rows come out than went in: then nothing is changed.
     """
-    least = lake.settings.compaction_files if at_least is None else at_least
-    if not least:
-        return []
+    if at_least is None:
+        if not lake.settings.compaction_files:
+            return []
+        at_least = max(2, lake.settings.compaction_files)
     pinned = lake.pin(table.full_name)
     by_day: dict[date | None, list[DataFile]] = {}
     for file in pinned.files:
         by_day.setdefault(file.day, []).append(file)
-    todo = [d for d, files in by_day.items() if len(files) >= max(2, least) and sum(f.size for f in files) < LARGEST]
+    todo = [d for d, files in by_day.items() if len(files) >= at_least and sum(f.size for f in files) < LARGEST]
     done: list[Compacted] = []
     for start in range(0, len(todo), DAYS_AT_ONCE):
         days = todo[start : start + DAYS_AT_ONCE]

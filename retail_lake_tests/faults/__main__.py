@@ -1,4 +1,4 @@
-"""`python -m retail_lake_tests.faults [--rounds N] [--seed S] [--on local|s3|aws|daemon]`: rounds of faults, and their table.
+"""`python -m retail_lake_tests.faults [--rounds N] [--seed S] [--on PLACE,…]`: rounds of faults, and their table.
 
 The exit code is 1 if anything was lost, seen that should not be, or left behind; the seed of a round is told, and plays it again.
 """
@@ -23,6 +23,7 @@ PLACES: Final = {
     "s3": "on S3",
     "aws": "on AWS",
     "daemon": "on a local path, driven by Dagster's daemon",
+    "daemon-aws": "on AWS, driven by Dagster's daemon and a queue",
 }
 
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     told = parser.parse_args(arguments)
     places = told.on.split(",")
     # PostgreSQL has to be another user than root, and where a process may mount there is none.
-    if "aws" not in places:
+    if not any("aws" in place for place in places):
         disk.enter(["-m", "retail_lake_tests.faults", *arguments])
 
     from retail_lake_tests.faults.arriving import Served
@@ -66,8 +67,8 @@ def main(arguments: Sequence[str]) -> int:
                 for place in places:
                     say(f"seed {seed}, {PLACES[place]}")
                     where = Path(folder) / f"{seed}-{place}"
-                    if place == "daemon":
-                        outcome = driven.play(story, where, seed, each=told.each, say=say)
+                    if place.startswith("daemon"):
+                        outcome = driven.play(story, where, seed, on_aws="aws" in place, each=told.each, say=say)
                     else:
                         calm = told.from_stage - 1
                         outcome = play(story, where, seed, on=place, each=told.each, calm=calm, kinds=kinds, say=say)

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from retail_lake.arrivals.queue import standing
 from retail_lake.config import PREFIX
 from retail_lake.contract import Layer
 from retail_lake.lake.lake import Lake
@@ -22,6 +23,7 @@ from retail_lake.lake.plan import survey
 from retail_lake.tables import TABLES
 from retail_lake.warehouse import open_warehouse
 from retail_lake_tests.faults import judge
+from retail_lake_tests.faults.cloud import Cloud
 from retail_lake_tests.faults.dagster import DAEMON_NAME, WEBSERVER_NAME, Dagster
 from retail_lake_tests.faults.reader import Reader
 from retail_lake_tests.faults.rounds import Outcome, Say, Story
@@ -35,11 +37,15 @@ process died is found within two."""
 SETTLE: Final = {f"{PREFIX}SETTLE_SECONDS": "2"}
 
 
-def play(story: Story, folder: Path, seed: int, *, each: int = 1, say: Say) -> Outcome:
-    """Play it: the days of the story arrive bit by bit, and on the way daemon, webserver and runs are killed, `each` times."""
+def play(story: Story, folder: Path, seed: int, *, on_aws: bool = False, each: int = 1, say: Say) -> Outcome:
+    """Play it: the days of the story arrive bit by bit, and on the way daemon, webserver and runs are killed, `each` times.
+
+    On a local path what arrives is found by listing, on AWS a queue announces it.
+    """
     chance, outcome = random.Random(seed), Outcome()
     folder.mkdir(parents=True)
-    place = World(folder / "world", story.served.first, more=SETTLE)
+    aws = Cloud(folder / "aws", folder / "world" / "home", announcing=True) if on_aws else None
+    place = World(folder / "world", story.served.first, aws=aws, more=SETTLE)
     last = story.stages[-1]
     try:
         with closing(Reader(place.reading, seed, folder / "reader.log")) as reader:
@@ -70,12 +76,15 @@ def play(story: Story, folder: Path, seed: int, *, each: int = 1, say: Say) -> O
         outcome.reads, outcome.wrong_reads = seen.reads, judge.wrong_reads(seen, None) + seen.unavailable
         outcome.orphans, changed = judge.orphans(place.settings, found)
         outcome.unpublished += changed
+        outcome.launches = judge.open_launches(place.settings)
         outcome.left = _left(place)
     finally:
         for each in place.groups:
             with suppress(ProcessLookupError):
                 os.killpg(each, signal.SIGKILL)
         place.close()
+        if aws:
+            aws.close()
     return outcome
 
 
@@ -116,6 +125,8 @@ def _settle(place: World, first: date, last: date, say: Say) -> None:
         if not behind:
             gold = [t for t in TABLES.values() if t.layer is Layer.GOLD and t.full_name in lake.publications_by_day()]
             behind = [f"warehouse.{t.name}" for t in gold if warehouse.pending(t, days, lake)]
+        behind = behind or judge.open_launches(place.settings)
+        behind = behind or (["the queue"] if (queue := standing(place.settings)) and queue.waiting else [])
     if behind:
         raise NeverSettles(
             f"after {LIMIT} s these are not up to date: {', '.join(behind)}; logs of the servers in {place.folder}"

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -28,14 +29,13 @@ class Scene:
     first: date
     last: date
     chance: random.Random
-    log: list[str] = field(default_factory=list)
 
 
 class TooLate(Exception):
     """The run ended before there was anything that the fault could have happened to."""
 
 
-class Fault:
+class Fault(ABC):
     """One kind of fault. An object of it happens once."""
 
     name: ClassVar[str]
@@ -47,11 +47,11 @@ class Fault:
     needs_disk: ClassVar[bool] = False
     needs_aws: ClassVar[bool] = False
 
+    @abstractmethod
     def inject(self, scene: Scene, run: Run | None) -> None:
         """Let it happen, to this run where there is one. May raise `TooLate`."""
-        raise NotImplementedError
 
-    def heal(self, scene: Scene) -> None:
+    def heal(self, scene: Scene) -> None:  # noqa: B027 (most have nothing to undo)
         """Undo it; whatever it broke stays broken."""
 
     @classmethod

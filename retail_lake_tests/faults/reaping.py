@@ -6,11 +6,10 @@ Belongs here: letting it look until no launch is open. Does not: what it does (`
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake_tests.faults import judge
-from retail_lake_tests.faults.run import become, forks
+from retail_lake_tests.faults.run import beside
 
 if TYPE_CHECKING:
     from retail_lake_tests.faults.world import World
@@ -25,16 +24,13 @@ def reap(world: World) -> int:
     until, found = time.monotonic() + LIMIT, judge.open_launches(world.settings)
     left = found
     while left and time.monotonic() < until:
-        process = forks().Process(target=_look, args=(world.environment, world.folder / "runs.log"), daemon=True)
-        process.start()
-        process.join()
+        beside(world.environment, world.folder / "runs.log", _look).join()
         if left := judge.open_launches(world.settings):
             time.sleep(_PAUSE)
     return len(found)
 
 
-def _look(environment: dict[str, str], log: Path) -> None:
-    become(environment, log)
+def _look() -> None:
     import dagster as dg
 
     from retail_lake.config import REMOTE, load_settings

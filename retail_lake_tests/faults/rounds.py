@@ -54,11 +54,12 @@ class Outcome:
     unpublished: list[str] = field(default_factory=list)
     launches: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[str]:
         """All that should not be, in words."""
-        kinds = ("different", "lost", "wrong_reads", "unpublished", "launches", "left")
+        kinds = ("different", "lost", "wrong_reads", "unpublished", "launches", "left", "failed")
         return [f"{kind.replace('_', ' ')}: {what}" for kind in kinds for what in getattr(self, kind)]
 
 
@@ -150,6 +151,7 @@ def play(
         outcome.unpublished += changed
         outcome.launches += judge.open_launches(place.settings)
         outcome.left += place.left()
+        outcome.failed += place.failed
     states = story.states()
     for (happened, found), expected in zip(came, states[1:], strict=True):
         outcome.injected.update(happened)

@@ -12,11 +12,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Final
 
@@ -123,6 +123,18 @@ class Run:
         with self._heard:
             self._silent = True
             self._heard.notify_all()
+
+
+def beside(environment: Mapping[str, str], log: Path, work: Callable[[], None]) -> ForkServerProcess:
+    """Start other work on a world in a process of its own."""
+    process = forks().Process(target=_beside, args=(dict(environment), log, work), daemon=True)
+    process.start()
+    return process
+
+
+def _beside(environment: Mapping[str, str], log: Path, work: Callable[[], None]) -> None:
+    become(environment, log)
+    work()
 
 
 def become(environment: Mapping[str, str], log: Path) -> None:

@@ -28,6 +28,7 @@ def show(outcomes: Sequence[Outcome]) -> str:
         "unpublished seen": sum(len(o.unpublished) for o in outcomes),
         "launches open": sum(len(o.launches) for o in outcomes),
         "processes left": sum(len(o.left) for o in outcomes),
+        "maintenance failed": sum(len(o.failed) for o in outcomes),
         "orphans cleaned": sum(o.orphans for o in outcomes),
     }
     return "\n".join([*lines, *(f"{name:{width}}  {count:8,}" for name, count in counted.items())])

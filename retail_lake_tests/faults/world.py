@@ -70,6 +70,8 @@ class World:
         self.runs: list[Run] = []
         self.groups: set[int] = set()
         """Process groups of whatever else was started here."""
+        self.failed: list[str] = []
+        """What went wrong in them, though it is to cope with anything."""
         self.reading = self.environment | ({f"{PREFIX}S3_ENDPOINT": s3.direct} if s3 else {}) | (aws.reading if aws else {})
         given = {name.removeprefix(PREFIX).lower(): value for name, value in self.reading.items() if name.startswith(PREFIX)}
         self.settings = Settings.model_validate(given)

@@ -11,6 +11,7 @@ from retail_lake_tests.faults.fault import Fault
 from retail_lake_tests.faults.kinds.arrivals_repeated import ArrivalsRepeated
 from retail_lake_tests.faults.kinds.disk_full import DiskFull
 from retail_lake_tests.faults.kinds.job_killed import JobKilled
+from retail_lake_tests.faults.kinds.maintenance_beside import MaintenanceBeside
 from retail_lake_tests.faults.kinds.moved_clock import ClockBack, ClockForward
 from retail_lake_tests.faults.kinds.run_beside import RunBeside
 from retail_lake_tests.faults.kinds.run_killed import RunKilled
@@ -24,6 +25,7 @@ KINDS: Final[tuple[type[Fault], ...]] = (
     RunKilled,
     RunStalled,
     RunBeside,
+    MaintenanceBeside,
     ArrivalsRepeated,
     ClockBack,
     ClockForward,
