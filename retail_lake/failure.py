@@ -41,6 +41,17 @@ _PASSING: Final = frozenset(
 """What the machine cannot do now and may be able to later: a full disk is made room on, a network comes back."""
 _DISK_FULL: Final = ("No space left on device", "database or disk is full", "disk I/O error")
 """How the databases say it, which have errors of their own."""
+_NO_ANSWER: Final = frozenset(
+    {
+        "psycopg.OperationalError",
+        "psycopg2.OperationalError",
+        "pyiceberg.exceptions.ServiceUnavailableError",
+        "pyiceberg.exceptions.TooManyRequestsError",
+        "requests.exceptions.ConnectionError",
+        "requests.exceptions.Timeout",
+    }
+)
+"""What clients of a catalog raise when its server does not answer, by name: none of them is imported for this."""
 
 
 def kind_of(error: BaseException) -> str:
@@ -50,10 +61,25 @@ def kind_of(error: BaseException) -> str:
 
 
 def of_the_machine(error: BaseException) -> bool:
-    """Whether the machine or the network failed, and not the program: a full disk, a connection that was cut."""
+    """Whether the machine or the network failed, and not the program: a full disk, a connection cut, a server gone."""
     if isinstance(error, (ConnectionError, TimeoutError)) or (isinstance(error, OSError) and error.errno in _PASSING):
         return True
+    if any(f"{of.__module__}.{of.__qualname__}" in _NO_ANSWER for of in type(error).__mro__):
+        return True
+    driver = _of_driver(error)
+    if driver is not None and of_the_machine(driver):
+        return True
     return any(said in str(error) for said in _DISK_FULL)
+
+
+def words(error: BaseException) -> str:
+    """What an error says, without what SQLAlchemy adds to a driver's: the statement, its parameters and a link."""
+    return str(_of_driver(error) or error).strip()
+
+
+def _of_driver(error: BaseException) -> BaseException | None:
+    driver = getattr(error, "orig", None)
+    return driver if isinstance(driver, BaseException) else None
 
 
 def gravest(kinds: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import click
 
-from retail_lake.failure import ConfigurationFailure, Failure
+from retail_lake.failure import ConfigurationFailure, Failure, of_the_machine, words
 
 COMMANDS: Final = (
     "demo",
@@ -38,7 +38,8 @@ USAGE: Final = 2
 
 
 class Commands(click.Group):
-    """Subcommands found by name, and a `Failure` told as one message: exit code 2 if it is for the user to set right."""
+    """Subcommands found by name, and a `Failure` or a fault of the machine told as one message: exit code 2 if it is for the
+    user to set right."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order a newcomer meets them."""
@@ -58,6 +59,13 @@ class Commands(click.Group):
         except Failure as failure:
             click.echo(str(failure), err=True)
             ctx.exit(USAGE if isinstance(failure, ConfigurationFailure) else 1)
+        except Exception as error:
+            # A reader that went away is click's own matter.
+            if isinstance(error, BrokenPipeError) or not of_the_machine(error):
+                raise
+            click.echo(words(error), err=True)
+            click.echo("It may pass: run it again. If it does not, `retail-lake doctor` says what does not answer.", err=True)
+            ctx.exit(1)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -53,6 +53,9 @@ def open_catalog(settings: Settings, location: str) -> Catalog:
 
     if uri.startswith("sqlite:///"):
         settings.home.mkdir(parents=True, exist_ok=True)
+    else:
+        # A server may have been started anew since a connection was last used.
+        properties["pool_pre_ping"] = "true"
     return SqlCatalog(NAME, uri=uri, **properties)
 
 

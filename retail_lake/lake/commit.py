@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
-from retail_lake.failure import TransientFailure
+from retail_lake.failure import TransientFailure, of_the_machine, words
 from retail_lake.storage import failures
 
 T = TypeVar("T")
@@ -56,7 +56,8 @@ def retried(attempt: Callable[[], T], what: str) -> T:
                 return attempt()
         except conflicts() as error:
             if number == ATTEMPTS - 1:
-                why = "it did not get through" if isinstance(error, TransientFailure) else "other writers kept getting in the way"
-                raise TransientFailure(f"{what}: {why} ({error}); run it again") from error
+                away = isinstance(error, TransientFailure) or of_the_machine(error)
+                why = "it did not get through" if away else "other writers kept getting in the way"
+                raise TransientFailure(f"{what}: {why} ({words(error)}); run it again") from error
             time.sleep(random.uniform(0, 0.1 * 2**number))
     raise AssertionError("unreachable")

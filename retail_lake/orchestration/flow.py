@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake.contract import Table
 from retail_lake.engines.base import Stopped
-from retail_lake.failure import ConfigurationFailure, DataFailure, Failure, TransientFailure, kind_of, of_the_machine
+from retail_lake.failure import ConfigurationFailure, DataFailure, Failure, TransientFailure, kind_of, of_the_machine, words
 from retail_lake.jobs.description import DayReport
 from retail_lake.orchestration.at_once import run_all
 
@@ -258,7 +258,7 @@ def _foreseen(name: str, work: Callable[[], AssetResult]) -> AssetResult:
         raise
     except Exception as error:
         if of_the_machine(error):
-            raise TransientFailure(f"{name}: {error}") from error
+            raise TransientFailure(f"{name}: {words(error)}") from error
         raise
 
 

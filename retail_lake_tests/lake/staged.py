@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from retail_lake.arrow_types import arrow_schema
 from retail_lake.config import Settings
@@ -154,6 +155,19 @@ def staged(
 def items(day: date | None, *numbers: int) -> list[dict[str, Any]]:
     """Rows of a day with these item numbers."""
     return [({"day": day} if day else {}) | {"item": n} for n in numbers]
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, act: Callable[[], object]) -> None:
+    """Act once, just after the next call of that function."""
+    original = getattr(owner, name)
+
+    def wrapper(*args: object, **kwargs: object) -> object:
+        result = original(*args, **kwargs)
+        monkeypatch.setattr(owner, name, original)
+        act()
+        return result
+
+    monkeypatch.setattr(owner, name, wrapper)
 
 
 def at(seconds: int) -> datetime:

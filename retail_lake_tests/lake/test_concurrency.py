@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -14,22 +13,9 @@ from retail_lake.lake import publish as module
 from retail_lake.lake.lake import PUBLICATIONS, Lake
 from retail_lake.lake.publish import publish
 from retail_lake_tests.lake import staged as by
-from retail_lake_tests.lake.staged import DAYS, DIM, SHELF, items, open_lake, quarantined, staged, visible
+from retail_lake_tests.lake.staged import DAYS, DIM, SHELF, items, meanwhile, open_lake, quarantined, staged, visible
 
 DAY1, DAY2, *_ = DAYS
-
-
-def _meanwhile(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, act: Callable[[], object]) -> None:
-    """Act once, just after the next call of that function."""
-    original = getattr(owner, name)
-
-    def wrapper(*args: object, **kwargs: object) -> object:
-        result = original(*args, **kwargs)
-        monkeypatch.setattr(owner, name, original)
-        act()
-        return result
-
-    monkeypatch.setattr(owner, name, wrapper)
 
 
 # Where another publisher comes in between: before anything, with the rows ready to commit, before the record.
@@ -47,7 +33,7 @@ def test_another_publisher_of_the_day_in_between(
         publish(lake, *staged(lake, SHELF, {DAY1: items(DAY1, 9), DAY2: items(DAY2, 9)}, sequence=0))
     ours = staged(lake, SHELF, {DAY1: items(DAY1, 2), DAY2: items(DAY2, 2)}, sequence=2)
     them = staged(other, SHELF, {DAY1: items(DAY1, theirs)}, sequence=theirs, refused={DAY1: theirs})
-    _meanwhile(monkeypatch, module, moment, lambda: publish(other, *them))
+    meanwhile(monkeypatch, module, moment, lambda: publish(other, *them))
     status = publish(lake, *ours).status
     won = max(2, theirs)
     assert visible(lake, SHELF) == {DAY1: [won], DAY2: [2]}
@@ -65,7 +51,7 @@ def test_older_quarantine_does_not_stay_beside_newer_rows(by_hand: None, tmp_pat
     ours = staged(lake, SHELF, {DAY1: items(DAY1, 1), DAY2: items(DAY2, 1)}, sequence=1, refused={DAY1: 1, DAY2: 1})
     them = staged(other, SHELF, {DAY1: items(DAY1, 2)}, sequence=2)
     # They look for quarantine to clear before we write ours, and show their rows after.
-    _meanwhile(monkeypatch, module, "_commit_quarantine", lambda: publish(lake, *ours))
+    meanwhile(monkeypatch, module, "_commit_quarantine", lambda: publish(lake, *ours))
     original = lake.ensure
 
     def ensure(table: object) -> object:
@@ -85,13 +71,13 @@ def test_older_quarantine_does_not_stay_beside_newer_rows(by_hand: None, tmp_pat
 def test_publishers_of_other_days_and_tables_lose_nothing(by_hand: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake, other = open_lake(tmp_path), open_lake(tmp_path)
     ours = staged(lake, SHELF, {DAY1: items(DAY1, 1)})
-    _meanwhile(monkeypatch, module, "_assert_staged", lambda: publish(other, *staged(other, SHELF, {DAY2: items(DAY2, 2)})))
+    meanwhile(monkeypatch, module, "_assert_staged", lambda: publish(other, *staged(other, SHELF, {DAY2: items(DAY2, 2)})))
     publish(lake, *ours)
     third = open_lake(tmp_path)
     # Another table's record is written while ours is: we know of it afterwards.
     from retail_lake.lake import publications
 
-    _meanwhile(monkeypatch, publications, "to_arrow", lambda: publish(third, *staged(third, DIM, {None: items(None, 5)})))
+    meanwhile(monkeypatch, publications, "to_arrow", lambda: publish(third, *staged(third, DIM, {None: items(None, 5)})))
     publish(lake, *staged(lake, SHELF, {DAY1: items(DAY1, 4)}, sequence=2))
     assert visible(lake, SHELF) == {DAY1: [4], DAY2: [2]} and visible(lake, DIM) == {None: [5]}
     shelf = SHELF.full_name
