@@ -21,9 +21,9 @@ def expire_snapshots(
     keep: timedelta = KEEP,
     *,
     pinned: Collection[int | None] = (),
-    at_least: int = BATCH,
+    at_least: int | None = None,
 ) -> int:
-    """Expire snapshots older than `keep`, a batch at a time so that most commits pay nothing; returns how many went.
+    """Expire snapshots older than `keep`, `at_least` (`BATCH`) at a time so that most commits pay nothing; returns how many.
 
     A job pins its snapshots for hours at most, so that a pinned snapshot is always among those kept; `pinned` ones stay
     however old they are. Another writer in the way is no matter: the next publish expires what this one did not.
@@ -37,7 +37,7 @@ def expire_snapshots(
         and (current is None or s.snapshot_id != current.snapshot_id)
         and s.snapshot_id not in pinned
     ]
-    if len(old) < at_least:
+    if len(old) < (BATCH if at_least is None else at_least):
         return 0
     try:
         stored.maintenance.expire_snapshots().by_ids(old).commit()

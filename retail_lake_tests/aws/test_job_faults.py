@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from retail_lake_tests.aws.mini import Mini, until
 from retail_lake_tests.aws.server import Aws
 
-LEAVE = "import time; time.sleep(2); print('reported')"
+LEAVE = "import time; time.sleep(0.5); print('reported')"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class Home:
 
     def answers(self) -> list[str]:
         """What the warehouse and the lake say."""
-        return [self.run("sql", "--csv", query).stdout for query in COUNTS]
+        with ThreadPoolExecutor(2) as pool:
+            return [done.stdout for done in pool.map(lambda query: self.run("sql", "--csv", query), COUNTS)]
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,7 @@ def in_redshift(redshift: RedshiftData, table: Table) -> pa.Table:
     )
 
 
+@pytest.mark.full
 def test_gold_arrives_value_for_value(pilot: Pilot, aws: Aws, redshift: RedshiftData, tmp_path: Path) -> None:
     bucket = f"s3://{aws.s3.bucket}/flow"
     settings = Settings(

@@ -6,8 +6,11 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from retail_lake.lake import expiry
 from retail_lake.lake import lake as lake_module
-from retail_lake.lake.expiry import BATCH, KEEP, expire_snapshots
+from retail_lake.lake.expiry import KEEP, expire_snapshots
 from retail_lake.lake.lake import PUBLICATIONS
 from retail_lake.lake.maintenance import remove_orphans
 from retail_lake.lake.publish import publish
@@ -15,6 +18,13 @@ from retail_lake.storage import list_files
 from retail_lake_tests.lake.staged import DAYS, DIM, SHELF, items, open_lake, quarantined, staged, visible
 
 DAY1, DAY2, *_ = DAYS
+BATCH = 8
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes thirty commits takes eight."""
+    monkeypatch.setattr(expiry, "BATCH", BATCH)
 
 
 def test_snapshots_of_thirty_days_and_the_current_one_are_kept(by_hand: None, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from retail_lake_tests.aws.server import Aws
 
 OpenLake = Callable[..., AbstractContextManager[Settings]]
 """`(name, home, **settings)`: a lake of its own in the bucket, until the end of the block."""
-_QUICK = {"poll_seconds": "0.5", "jobs_at_once": "2", "redshift_workgroup": "retail-lake"}
+_QUICK = {"poll_seconds": "0.2", "jobs_at_once": "2", "redshift_workgroup": "retail-lake"}
 
 
 @contextmanager
