@@ -55,8 +55,7 @@ def running(aws: Aws, lake_on_aws: OpenLake, tmp_path_factory: pytest.TempPathFa
     with lake_on_aws("cancelled", home, first_day=str(DAY), last_day=str(DAY)) as settings:
         serve(settings.landing_uri, home / "ledger", DAY, 1, s3_endpoint=settings.s3_endpoint, region=settings.region)
         assert materialize_range([BRONZE], DAY, DAY, settings=settings, engine="local").success
-        with dagster_servers({**os.environ, **environment(settings)}, home) as server:
-            server.stop_sensors("reaper")
+        with dagster_servers({**os.environ, **environment(settings)}, home, sensors=["reaper"]) as server:
             yield Running(aws, settings, server)
 
 

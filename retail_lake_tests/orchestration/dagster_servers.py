@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -141,37 +141,39 @@ def servers_of_the_demo(home: Path, first: date, days: int) -> Iterator[Server]:
     """Both over a lake into which these days of the demo have landed and nothing else; no sensor runs."""
     settings = Settings(home=home, first_day=first, last_day=first + timedelta(days=days - 1))
     serve(settings.landing_uri, home / "ledger", first, days)
-    with dagster_servers(seen_by(settings), home) as running:
-        running.stop_sensors()
+    with dagster_servers(seen_by(settings), home, sensors=()) as running:
         yield running
 
 
 @contextmanager
-def dagster_servers(seen: Mapping[str, str], home: Path) -> Iterator[Server]:
-    """Run both over the instance that the environment `seen` names, until the end of the block; their logs are in `home`."""
+def dagster_servers(seen: Mapping[str, str], home: Path, sensors: Collection[str] | None = None) -> Iterator[Server]:
+    """Run both over the instance that the environment `seen` names, until the end of the block; their logs are in `home`.
+
+    `sensors` are those that run (None: all): the others are stopped before there is a daemon that could let them look.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     workspace = ["-w", str(project_file(WORKSPACE_FILE))]
-    commands = (
-        ["-m", "dagster_webserver", *workspace, "-h", "127.0.0.1", "-p", str(port)],
-        ["-c", DAEMON, "run", *workspace],
-    )
-    processes: list[subprocess.Popen[bytes]] = []
+    told = Server(port)
     with ExitStack() as ending:
-        for number, arguments in enumerate(commands):
-            log = ending.enter_context((home / f"{number}.log").open("wb"))
+
+        def start(name: str, *arguments: str) -> subprocess.Popen[bytes]:
+            log = ending.enter_context((home / f"{name}.log").open("wb"))
             process = subprocess.Popen([sys.executable, *arguments], env=seen, stdout=log, stderr=log, start_new_session=True)
-            processes.append(process)
             ending.callback(_end, process)
-        told = Server(port)
+            return process
+
+        webserver = start("webserver", "-m", "dagster_webserver", *workspace, "-h", "127.0.0.1", "-p", str(port))
 
         def up() -> Any:
-            ended = [p.args for p in processes if p.poll() is not None]
-            assert not ended, f"{ended} ended; its log is in {home}"
+            assert webserver.poll() is None, f"the webserver ended; its log is in {home}"
             return told.ask("{ version }")
 
         wait_for("the webserver", up)
+        if sensors is not None:
+            told.stop_sensors(*sensors)
+        start("daemon", "-c", DAEMON, "run", *workspace)
         yield told
 
 
