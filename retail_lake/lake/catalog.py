@@ -16,6 +16,7 @@ from retail_lake.storage import CONNECT_SECONDS, REQUEST_SECONDS
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
     from pyiceberg.catalog.glue import GlueCatalog
+    from pyiceberg.catalog.sql import SqlCatalog
 
 NAME: Final = "lake"
 _GLUE: Final = re.compile(r"glue(?:://(\d{12}))?/?")
@@ -35,7 +36,8 @@ def is_glue(catalog_uri: str) -> bool:
 
 
 def open_catalog(settings: Settings, location: str) -> Catalog:
-    """Open the catalog; `location` is the lake's root as a URI. Raises `ConfigurationFailure` for an unknown address."""
+    """Open the catalog; `location` is the lake's root as a URI. Raises `ConfigurationFailure` for an unknown address, or one
+    whose driver is not installed."""
     uri = settings.catalog_uri
     properties = _properties(settings, location)
     if found := _GLUE.fullmatch(uri):
@@ -49,14 +51,27 @@ def open_catalog(settings: Settings, location: str) -> Catalog:
             f"{PREFIX}CATALOG_URI: {uri!r} is no catalog; give `glue`, glue://<12-digit account>, http(s)://… (a REST catalog) "
             "or an SQLAlchemy address such as sqlite:////path/catalog.db"
         )
-    from pyiceberg.catalog.sql import SqlCatalog
-
     if uri.startswith("sqlite:///"):
         settings.home.mkdir(parents=True, exist_ok=True)
-    else:
-        # A server may have been started anew since a connection was last used.
-        properties["pool_pre_ping"] = "true"
-    return SqlCatalog(NAME, uri=uri, **properties)
+    return _sql(uri, properties)
+
+
+def _sql(uri: str, properties: dict[str, str]) -> SqlCatalog:
+    from pyiceberg.catalog.sql import SqlCatalog
+    from sqlalchemy.exc import ArgumentError
+
+    # A server may have been started anew since a connection was last used.
+    ping = "false" if uri.startswith("sqlite") else "true"
+    kind = uri.partition("://")[0]  # of the address only what comes before its user and password may be told
+    try:
+        return SqlCatalog(NAME, uri=uri, pool_pre_ping=ping, **properties)
+    except ModuleNotFoundError as error:
+        raise ConfigurationFailure(
+            f"{PREFIX}CATALOG_URI: the driver {error.name} of {kind}:// is not installed: install it, or name the one you have, "
+            "as in postgresql+psycopg://"
+        ) from error
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationFailure(f"{PREFIX}CATALOG_URI: {kind}://… is no address that SQLAlchemy knows") from error
 
 
 def _properties(settings: Settings, location: str) -> dict[str, str]:

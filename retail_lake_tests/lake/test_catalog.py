@@ -52,6 +52,20 @@ def test_a_wrong_address_names_the_setting(tmp_path: Path, address: str) -> None
         open_catalog(Settings(home=tmp_path, catalog_uri=address), "file:///nowhere")
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("mysql+pymysql://me:hunter22@host/lake", "driver pymysql of mysql\\+pymysql:// is not installed"),
+        ("postgres://me:hunter22@host/lake", "postgres://… is no address"),
+        ("postgresql+psycopg://me:hunter22@host:port/lake", "is no address"),
+    ],
+)
+def test_a_database_that_cannot_be_spoken_to_is_told_without_its_password(tmp_path: Path, address: str, said: str) -> None:
+    with pytest.raises(ConfigurationFailure, match=f"RETAIL_LAKE_CATALOG_URI.*{said}") as raised:
+        open_catalog(Settings(home=tmp_path, catalog_uri=address), "file:///nowhere")
+    assert "hunter22" not in str(raised.value)
+
+
 def test_glue_is_known_by_its_address() -> None:
     addresses = [
         "glue",
