@@ -70,6 +70,7 @@ def test_usage_is_by_execution_time_and_workers(mini: Mini) -> None:
     assert (run["WorkerType"], run["NumberOfWorkers"], run["MaxCapacity"]) == ("G.1X", 2, 2.0)
     assert 1 <= run["ExecutionTime"] <= (run["CompletedOn"] - run["StartedOn"]).total_seconds() + 1
     assert run["DPUSeconds"] == 2.0 * run["ExecutionTime"]
+    assert run["StartedOn"] < run["CompletedOn"]
 
 
 @pytest.mark.parametrize(
