@@ -21,7 +21,8 @@ from retail_lake.jobs.description import DataFile, PinnedInput, StagedFile
 from retail_lake.lake.commit import retried
 from retail_lake.lake.lake import Lake, day_of, files_of
 from retail_lake.lake.publications import Publication
-from retail_lake.lake.publish import JOB_ID, swap
+from retail_lake.lake.publish import swap
+from retail_lake.lake.snapshots import JOB_ID
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable

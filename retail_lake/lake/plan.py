@@ -13,16 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import TYPE_CHECKING
 
 from retail_lake.config import Settings
 from retail_lake.contract import Layer, Table
 from retail_lake.jobs.description import JobDescription, LandedFile, PinnedInput
 from retail_lake.lake.lake import Lake
 from retail_lake.lake.publications import Publication
-from retail_lake.lake.publish import LISTING, SEQUENCES
 from retail_lake.lake.retention import not_landed_any_more
+from retail_lake.lake.snapshots import JOB_ID, LISTING, ROLLED_BACK, SEQUENCES, origins, said
 from retail_lake.sources.landing import Landed, landed
 from retail_lake.tables import TABLES, inputs
+
+if TYPE_CHECKING:
+    from pyiceberg.table.snapshots import Snapshot
 
 # Raised when the job program comes to give other results for the same contract and inputs.
 PROGRAM_VERSION = 1
@@ -97,7 +101,8 @@ def plan(lake: Lake, table: Table, days: Sequence[date], *, run_id: str, force: 
     """Plan the build of these days (ignored for an unpartitioned table). `force` builds unchanged days too."""
     listed_at = _listing_time(lake, table)
     now = survey(lake, table, days)
-    todo = [d for d in now.fingerprints if d not in now.final] if force else now.todo
+    again = set(now.fingerprints) if force else {*now.todo, *_off_record(lake, table, now)}
+    todo = [d for d in now.fingerprints if d in again - now.final]
     # A table that is read entirely is pinned once: its files are the same for every job.
     whole = cache(lambda name: lake.pin(name))
     jobs = tuple(
@@ -107,6 +112,28 @@ def plan(lake: Lake, table: Table, days: Sequence[date], *, run_id: str, force: 
     return Plan(table, jobs, tuple(d for d in now.fingerprints if d not in todo), now.waiting)
 
 
+def _off_record(lake: Lake, table: Table, now: Survey) -> set[date | None]:
+    """The days whose rows are of a job that came after the one on record: it was killed before it could write its own.
+
+    It was forced, for it had the same inputs and code. So the rows are what they were, but the record names a job and a
+    snapshot whose files readers do not see any more.
+    """
+    known = lake.publications_by_day().get(table.full_name, {})
+    as_built = {d for d in now.unchanged if d in known and known[d].fingerprint == now.fingerprints[d]}
+    stored = lake.stored(table.full_name) if as_built else None
+    current = stored.current_snapshot() if stored else None
+    if stored is None or current is None:
+        return set()
+
+    def replaced(day: date | None, origin: Snapshot) -> bool:
+        recorded = stored.snapshot_by_id(known[day].snapshot_id or 0)
+        later = (origin.sequence_number or 0) > ((recorded and recorded.sequence_number) or 0)
+        # A rollback that was killed is for whoever asked for it to finish.
+        return later and said(origin, JOB_ID).partition("/")[0] != known[day].job_id and not said(origin, ROLLED_BACK)
+
+    return {day for day, origin in origins(stored, current.snapshot_id, as_built).items() if replaced(day, origin)}
+
+
 def _listing_time(lake: Lake, table: Table) -> datetime:
     """When a listing that begins now is made: later than every listing that was published or committed by now, also where a
     clock was set back since, or another machine's is fast. Newer files would count as older until the clock has caught up.
@@ -114,8 +141,8 @@ def _listing_time(lake: Lake, table: Table) -> datetime:
     listed = [p.input_sequences.get(LISTING, 0) for p in lake.publications(table.full_name)]
     stored = lake.stored(table.full_name) if table.landing else None
     for snapshot in stored.snapshots() if stored else ():
-        if snapshot.summary and (said := snapshot.summary.additional_properties.get(SEQUENCES)):
-            listed.append(json.loads(said).get(LISTING, 0))
+        if inputs_then := said(snapshot, SEQUENCES):
+            listed.append(json.loads(inputs_then).get(LISTING, 0))
     # A millisecond, because a time is stored as a number of seconds that does not hold every microsecond.
     after = datetime.fromtimestamp(max(listed, default=0) / 1_000_000, UTC) + timedelta(milliseconds=1)
     return max(datetime.now(UTC), after)

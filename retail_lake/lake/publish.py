@@ -22,6 +22,7 @@ from retail_lake.lake.commit import retried
 from retail_lake.lake.expiry import expire_snapshots
 from retail_lake.lake.lake import Lake, quarantine_name
 from retail_lake.lake.publications import Publication, newer
+from retail_lake.lake.snapshots import DAYS, JOB_ID, LISTING, RUN_ID, SEQUENCES, WHOLE, days_said, said, say_days
 from retail_lake.tables import TABLES
 
 if TYPE_CHECKING:
@@ -30,13 +31,6 @@ if TYPE_CHECKING:
     from pyiceberg.table import Transaction
 
 EPOCH = date(1970, 1, 1)
-JOB_ID = "retail-lake.job-id"
-RUN_ID = "retail-lake.run-id"
-DAYS = "retail-lake.days"
-SEQUENCES = "retail-lake.input-sequences"
-LISTING = "landing"
-"""What stands for a listing of the landing among the inputs' sequences."""
-WHOLE = "whole"
 
 
 @dataclass(frozen=True)
@@ -82,9 +76,8 @@ def _late(lake: Lake, stored: IcebergTable | None, job: JobDescription, days: Se
     known, ours = lake.publications_by_day().get(job.table, {}), _sequences(job)
     late = {d for d in days if d in known and newer(known[d].input_sequences, ours)}
     for snapshot in stored.snapshots() if stored else ():
-        said = snapshot.summary.additional_properties if snapshot.summary else {}
-        if SEQUENCES in said and newer(json.loads(said[SEQUENCES]), ours):
-            late |= set(days) & parse_days(said[DAYS])
+        if (inputs := said(snapshot, SEQUENCES)) and newer(json.loads(inputs), ours):
+            late |= set(days) & days_said(snapshot)
     return late
 
 
@@ -160,15 +153,14 @@ def _replace(
     def attempt() -> tuple[IcebergTable, set[date | None]]:
         fresh = lake.catalog.load_table(name)
         current = fresh.current_snapshot()
-        if current and current.summary and current.summary.additional_properties.get(JOB_ID) == properties[JOB_ID]:
+        if said(current, JOB_ID) == properties[JOB_ID]:
             return fresh, set()
         late = _late(lake, fresh, job, days)
         todo = [d for d in days if d not in late]
         if not todo:
             return fresh, late
-        said = {**properties, DAYS: say_days(todo)}
         put = [f for f in files if f.day not in late]
-        swap(fresh, column, todo, put, said)
+        swap(fresh, column, todo, put, {**properties, DAYS: say_days(todo)})
         return fresh, late
 
     fresh, late = retried(attempt, f"publishing {name}")
@@ -178,34 +170,16 @@ def _replace(
 
 
 def swap(
-    stored: IcebergTable, column: str | None, days: Sequence[date | None], files: Sequence[StagedFile], said: dict[str, str]
+    stored: IcebergTable, column: str | None, days: Sequence[date | None], files: Sequence[StagedFile], properties: dict[str, str]
 ) -> None:
-    """One transaction: the days' files out, these in; `said` are the snapshot's properties."""
+    """One transaction: the days' files out, these in; with these properties of its snapshots."""
     name = ".".join(stored.name())
     with stored.transaction() as transaction:
         # Also where there is nothing to delete: it is the delete that conflicts with another publisher of the day.
-        transaction.delete(_among(column, days), snapshot_properties=said)
+        transaction.delete(_among(column, days), snapshot_properties=properties)
         if files:
-            _add(transaction, name, files, said)
+            _add(transaction, name, files, properties)
             _assert_staged(transaction, name, column, files)
-
-
-def say_days(days: Sequence[date | None]) -> str:
-    """Days as text for a snapshot's properties: `2017-01-01/2017-01-31,2017-02-02/2017-02-02`."""
-    spans: list[list[date]] = []
-    for day in sorted(d for d in days if d):
-        if spans and day - spans[-1][1] == timedelta(days=1):
-            spans[-1][1] = day
-        else:
-            spans.append([day, day])
-    return ",".join(f"{first}/{last}" for first, last in spans) or WHOLE
-
-
-def parse_days(said: str) -> set[date | None]:
-    if said == WHOLE:
-        return {None}
-    spans = [tuple(map(date.fromisoformat, span.split("/"))) for span in said.split(",")]
-    return {first + timedelta(days=i) for first, last in spans for i in range((last - first).days + 1)}
 
 
 def _add(transaction: Transaction, name: str, files: Sequence[StagedFile], properties: dict[str, str]) -> None:

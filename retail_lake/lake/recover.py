@@ -21,7 +21,7 @@ from retail_lake.lake.commit import retried
 from retail_lake.lake.history import History, Version, file_io, read_history
 from retail_lake.lake.lake import PUBLICATIONS, Lake, quarantine_name
 from retail_lake.lake.publications import Publication
-from retail_lake.lake.publish import JOB_ID, RUN_ID
+from retail_lake.lake.snapshots import JOB_ID, RUN_ID, said
 from retail_lake.storage import filesystem, list_files, list_folders
 from retail_lake.tables import TABLES
 
@@ -154,10 +154,9 @@ class _Recovering:
         if settled and settled.snapshot_id == version.snapshot_id:
             return False  # it only forgot old snapshots, or learned a column
         snapshot = version.metadata.snapshot_by_id(version.snapshot_id) if version.snapshot_id else None
-        said = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
         # Of a quarantine the record has no snapshots, but the runs that filled it.
-        vouched = table.full_name != history.name and said.get(RUN_ID) in {p.run_id for p in known}
-        return JOB_ID in said and not vouched
+        vouched = table.full_name != history.name and said(snapshot, RUN_ID) in {p.run_id for p in known}
+        return bool(said(snapshot, JOB_ID)) and not vouched
 
     def _missing(self, version: Version) -> list[str]:
         """The files of its current snapshot that are not there, manifests included."""

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from retail_lake.contract import Layer, Table
 from retail_lake.failure import ConfigurationFailure
@@ -23,13 +23,13 @@ from retail_lake.jobs.description import DataFile, StagedFile
 from retail_lake.lake.commit import retried
 from retail_lake.lake.lake import Lake, quarantine_name
 from retail_lake.lake.publications import Publication
-from retail_lake.lake.publish import DAYS, JOB_ID, RUN_ID, SEQUENCES, parse_days, say_days, swap
+from retail_lake.lake.publish import swap
+from retail_lake.lake.snapshots import DAYS, JOB_ID, ROLLED_BACK, RUN_ID, SEQUENCES, days_said, origins, said, say_days
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table as IcebergTable
     from pyiceberg.table.snapshots import Snapshot
 
-ROLLED_BACK: Final = "retail-lake.rolled-back-to"
 Files = Mapping[date | None, tuple[DataFile, ...]]
 
 
@@ -125,7 +125,7 @@ class _Rollback:
         self._put(self.table.full_name, self.table.day, self.files)
         stored = self.lake.stored(self.table.full_name)
         shown = stored.current_snapshot() if stored else None
-        origin = _origins(stored, self.target.snapshot_id, self.days) if stored else {}
+        origin = origins(stored, self.target.snapshot_id, self.days) if stored else {}
         touched = self._touched()
 
         def refused(known: Mapping[date | None, Publication]) -> list[Publication]:
@@ -161,19 +161,18 @@ class _Rollback:
         for day in files:
             for source, sequence in known[day].input_sequences.items() if day in known else ():
                 sequences[source] = max(sequence, sequences.get(source, 0))
-        said = {JOB_ID: job, RUN_ID: self.run_id, SEQUENCES: json.dumps(sequences, sort_keys=True)}
-        said[ROLLED_BACK] = str(self.target.snapshot_id)
+        properties = {JOB_ID: job, RUN_ID: self.run_id, SEQUENCES: json.dumps(sequences, sort_keys=True)}
+        properties[ROLLED_BACK] = str(self.target.snapshot_id)
 
         def attempt() -> None:
             stored = self.lake.catalog.load_table(name)
-            current = stored.current_snapshot()
-            if current and current.summary and current.summary.additional_properties.get(JOB_ID) == job:
+            if said(stored.current_snapshot(), JOB_ID) == job:
                 return
             now = _files(self.lake, name, column, None, list(files) if column else [])
             todo = [d for d in files if files[d] != now.get(d, ())]
             put = [StagedFile(uri=f.uri, day=d, rows=f.rows) for d in todo for f in files[d]]
             if todo:
-                swap(stored, column, todo, put, {**said, DAYS: say_days(todo)})
+                swap(stored, column, todo, put, {**properties, DAYS: say_days(todo)})
 
         retried(attempt, f"rolling back {name}")
 
@@ -195,7 +194,7 @@ class _Rollback:
         self,
         last: Publication,
         snapshot_id: int | None,
-        origin: Mapping[str, str] | None,
+        origin: Snapshot | None,
         quarantined: Mapping[date | None, int] | None,
         touched: Mapping[date | None, set[date]],
     ) -> Publication:
@@ -207,7 +206,7 @@ class _Rollback:
         return replace(
             last,
             status="published",
-            job_id=(origin or {}).get(JOB_ID, "").partition("/")[0],
+            job_id=said(origin, JOB_ID).partition("/")[0],
             run_id=self.run_id,
             fingerprint=fingerprint,
             # What the present inputs and code give: the attempt that was blocked, or else what was visible. The code version
@@ -246,24 +245,19 @@ def _seen(stored: IcebergTable) -> list[Snapshot]:
 
     seen: list[Snapshot] = []
     for snapshot in ancestors_of(stored.current_snapshot(), stored.metadata):
-        job = _said(snapshot, JOB_ID)
-        if not (seen and job and job == _said(seen[-1], JOB_ID)):
+        job = said(snapshot, JOB_ID)
+        if not (seen and job and job == said(seen[-1], JOB_ID)):
             seen.append(snapshot)
     return seen
 
 
-def _said(snapshot: Snapshot, name: str) -> str:
-    return snapshot.summary.additional_properties.get(name, "") if snapshot.summary else ""
-
-
 def _shown(stored: IcebergTable, snapshot: Snapshot) -> Shown:
-    days = parse_days(said) if (said := _said(snapshot, DAYS)) else set()
     current = stored.current_snapshot()
     return Shown(
         snapshot.snapshot_id,
         datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
-        _said(snapshot, RUN_ID),
-        tuple(sorted(days, key=lambda d: d or date.min)),
+        said(snapshot, RUN_ID),
+        tuple(sorted(days_said(snapshot), key=lambda d: d or date.min)),
         current is not None and current.snapshot_id == snapshot.snapshot_id,
     )
 
@@ -284,19 +278,6 @@ def _rows(files: Iterable[DataFile]) -> int:
     return sum(f.rows for f in files)
 
 
-def _origins(stored: IcebergTable, snapshot_id: int, days: Iterable[date | None]) -> dict[date | None, Mapping[str, str]]:
-    """For each day the properties of the commit that put there what a snapshot shows, as far as that is kept."""
-    from pyiceberg.table.snapshots import ancestors_of
-
-    left, found = set(days), dict[date | None, Mapping[str, str]]()
-    for snapshot in ancestors_of(stored.snapshot_by_id(snapshot_id), stored.metadata):
-        said = snapshot.summary.additional_properties if snapshot.summary else {}
-        for day in left & (parse_days(said[DAYS]) if DAYS in said else set()):
-            found[day] = said
-        left -= set(found)
-    return found
-
-
 def _halfway(lake: Lake, table: Table, files: Files, days: Iterable[date | None]) -> set[date | None]:
     """The days that a rollback shows already, and whose record it was killed before."""
     stored = lake.stored(table.full_name)
@@ -305,4 +286,4 @@ def _halfway(lake: Lake, table: Table, files: Files, days: Iterable[date | None]
     doubtful = [d for d in days if d in known and known[d].fingerprint != fingerprint_of(table, files.get(d, ()))]
     if stored is None or current is None or not doubtful:
         return set()
-    return {day for day, said in _origins(stored, current.snapshot_id, doubtful).items() if ROLLED_BACK in said}
+    return {day for day, origin in origins(stored, current.snapshot_id, doubtful).items() if said(origin, ROLLED_BACK)}

@@ -33,10 +33,12 @@ def settings(home: Path, landing: Path | str, **more: Any) -> Settings:
     return Settings(home=home, landing_uri=str(landing), first_day=DAYS[0], last_day=DAYS[-1], threads=2, **more)
 
 
-def build(lake: Lake, days: Sequence[date], tables: Sequence[str] = CHAIN, run_id: str = "run") -> dict[str, TableOutcome]:
+def build(
+    lake: Lake, days: Sequence[date], tables: Sequence[str] = CHAIN, run_id: str = "run", *, force: bool = False
+) -> dict[str, TableOutcome]:
     """Materialize tables for days, each after what it reads."""
     engine = LocalEngine(lake.settings)
-    return {name: materialize(lake, engine, TABLES[name], days, run_id=run_id) for name in tables}
+    return {name: materialize(lake, engine, TABLES[name], days, run_id=run_id, force=force) for name in tables}
 
 
 def contents(lake: Lake, tables: Sequence[str] = CHAIN) -> dict[str, list[tuple[Any, ...]]]:
