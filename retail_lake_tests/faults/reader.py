@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -21,8 +22,10 @@ from retail_lake_tests.faults.run import become, forks
 
 PAUSE: Final = 0.05
 """Seconds between two reads: it shares the machine with what it watches."""
-_GONE: Final = ("no such file", "not found", "nosuchkey", "404", "no files found", "does not exist")
-"""How clients word that a file is not there."""
+_GONE: Final = re.compile(
+    r"no such (file|key)|not[ _]found|nosuchkey|no_such_key|no files found|does not exist|\bhttp 404\b", re.IGNORECASE
+)
+"""How clients word that a file is not there: words, because names of files and ports have all kinds of digits."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ class Reader:
         self._process.join()
 
 
+def is_gone(error: Exception) -> bool:
+    """Whether a client says that a file is not there, and not that nobody answers."""
+    return isinstance(error, FileNotFoundError) or _GONE.search(str(error)) is not None
+
+
 def _work(environment: dict[str, str], seed: int, log: Path, asked: Connection) -> None:
     become(environment, log)
     from retail_lake.config import load_settings
@@ -99,5 +107,5 @@ def _work(environment: dict[str, str], seed: int, log: Path, asked: Connection) 
             pass
         except Exception as error:  # a client's own, of which there is no end
             said = f"{client}, {name}: {type(error).__name__}: {error}"
-            (seen.missing if any(words in str(error).lower() for words in _GONE) else seen.unavailable).append(said)
+            (seen.missing if is_gone(error) else seen.unavailable).append(said)
     asked.send(seen)
