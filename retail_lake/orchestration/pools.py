@@ -4,9 +4,9 @@ Belongs here: taking a place and giving it back. Does not: which work needs one 
 
 Dagster's own pools are of a whole step. A run here is one step over many tables, of which only the load of one warehouse
 table must not meet another run's load of the same, so that the place is taken around that load. The pools are in the UI
-under Deployment > Concurrency: `warehouse/<table>` with one place each, and `engine/<name>` for the jobs of an engine, with as
-many as `RETAIL_LAKE_ENGINE_LIMITS` says or, where that does not name it, as somebody gives it there. A place left by a run
-that is over is taken from it by the next who waits.
+under Deployment > Concurrency: `warehouse/<table>` with one place each; `warehouse` for all loads and `engine/<name>` for an
+engine's jobs, with as many as `RETAIL_LAKE_WAREHOUSE_LIMIT` and `RETAIL_LAKE_ENGINE_LIMITS` say or, where they do not, as
+somebody gives them there. A place left by a run that is over is taken from it by the next who waits.
 """
 
 from __future__ import annotations

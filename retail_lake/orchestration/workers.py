@@ -57,7 +57,8 @@ class Workers:
 
         if name in REMOTE:
             return _Bound(engine.heard(self._channel.it, self._stop, self._say), place, self._stop)
-        return _Bound(engine, lambda: _both(place() if limit else nullcontext(), name == "spark"), self._stop)
+        session = _SPARK_SESSION if name == "spark" else nullcontext()
+        return _Bound(engine, lambda: _both(place() if limit else nullcontext(), session), self._stop)
 
     def load(self, table: Table, days: Sequence[date] | None) -> LoadOutcome:
         """Load a gold table into the warehouse; no other load of the same table goes on meanwhile."""
@@ -74,7 +75,10 @@ class Workers:
         # The embedded warehouse is one file, which other processes wait for by themselves, and which a killed one lets go.
         if self._settings.warehouse == "duckdb":
             return _WAREHOUSE_FILE
-        return self._pools.place(f"warehouse/{table.name}", f"warehouse.{table.name}", limit=1)
+        table_place = self._pools.place(f"warehouse/{table.name}", f"warehouse.{table.name}", limit=1)
+        place = self._pools.place("warehouse", f"load of {table.name}", self._settings.warehouse_limit or None)
+        # The table first: who waits for it does not keep others from loading theirs.
+        return _both(table_place, place)
 
 
 class _Bound:
@@ -90,9 +94,8 @@ class _Bound:
 
 
 @contextmanager
-def _both(place: AbstractContextManager[Any], spark: bool) -> Iterator[None]:
-    """A place in the engine's pool and, on Spark, its one session."""
-    with place, _SPARK_SESSION if spark else nullcontext():
+def _both(first: AbstractContextManager[Any], then: AbstractContextManager[Any]) -> Iterator[None]:
+    with first, then:
         yield
 
 

@@ -24,16 +24,21 @@ from retail_lake_tests.orchestration.fakes import FakeFlow, FakeRemote, fake_def
 
 DAY = "2017-01-01"
 LOADED = [["warehouse", "fact"], ["warehouse", "mart"], ["warehouse", "dim_person"]]
+REDSHIFT = {
+    "warehouse": "redshift",
+    "redshift_workgroup": "w",
+    "lake_uri": "s3://b/lake",
+    "artifacts_uri": "s3://b/artifacts",
+}
 RUN = """
 import sys
 from pathlib import Path
 from retail_lake.orchestration.instance import open_instance
 from retail_lake_tests.orchestration.fakes import FakeFlow, fake_settings
-from retail_lake_tests.orchestration.test_pools import LOADED, job_of, run
+from retail_lake_tests.orchestration.test_pools import LOADED, REDSHIFT, job_of, run
 
 home = Path(sys.argv[1])
-redshift = dict(warehouse="redshift", redshift_workgroup="w", lake_uri="s3://b/lake", artifacts_uri="s3://b/artifacts")
-settings = fake_settings(home, jobs_at_once=3, **redshift)
+settings = fake_settings(home, jobs_at_once=3, **REDSHIFT)
 job = job_of(settings, FakeFlow(load_seconds=1.0, loads=home / "loads"))
 with open_instance(settings) as instance:
     assert run(instance, job, LOADED)
@@ -84,6 +89,16 @@ def test_two_runs_do_not_load_the_same_table_at_once(instance: dg.DagsterInstanc
     storage = instance.event_log_storage
     assert {limit.name: limit.limit for limit in storage.get_pool_limits()} == {f"warehouse/{table}": 1 for table in tables}
     assert not [s for table in tables for s in storage.get_concurrency_info(f"warehouse/{table}").claimed_slots]
+
+
+def test_a_warehouse_keeps_to_the_limit_of_the_settings(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    settings = fake_settings(tmp_path, jobs_at_once=3, warehouse_limit=1, **REDSHIFT)
+    assert run(instance, job_of(settings, FakeFlow(load_seconds=0.1, loads=tmp_path / "loads")), LOADED)
+    steps = (tmp_path / "loads").read_text().splitlines()
+    assert len(steps) == 6 and max(len(now) for now in under_way(steps)) == 1
+    storage = instance.event_log_storage
+    assert ("warehouse", 1) in {(pool.name, pool.limit) for pool in storage.get_pool_limits()}
+    assert not storage.get_concurrency_info("warehouse").claimed_slots
 
 
 def test_the_embedded_warehouse_has_one_load_at_a_time(instance: dg.DagsterInstance, tmp_path: Path) -> None:
