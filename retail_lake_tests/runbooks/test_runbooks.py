@@ -205,3 +205,20 @@ def test_landing_lost(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     client.delete_object(Bucket="landing", Key=f"retail/{FILE.format(version=2)}".replace("_v2", "_v1b"))
     shop.build()
     assert shop.served() == before[2]
+
+
+def test_landing_lost_for_good(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replica has the same keys, bytes and times, as a copy of a folder can have them and one of a bucket here cannot."""
+    before, replica = shop.seen(), shop.home / "replica" / "retail"
+    shutil.copytree(shop.home / "landing", replica)
+    shutil.rmtree(shop.home / "landing")
+    assert shop.stale()["bronze.crm_stores"] == [DAY]
+    (address,) = re.findall(r"^export RETAIL_LAKE_LANDING_URI=(.+)$", pages()["landing-lost"], re.MULTILINE)
+    assert address == "s3://REPLICA/PREFIX"
+    monkeypatch.setenv("RETAIL_LAKE_LANDING_URI", str(replica))
+    ((status,),) = [arguments for arguments in commands("landing-lost") if arguments[0] != "restore"]
+    printed = CliRunner().invoke(main, [status])
+    assert printed.exit_code == 0 and "bronze.crm_stores" in printed.output
+    assert not any(shop.stale().values())
+    shop.build()
+    assert shop.seen() == before
