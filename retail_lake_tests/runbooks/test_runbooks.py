@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import duckdb
@@ -25,9 +25,13 @@ from retail_lake.materialize import materialize
 from retail_lake.runbooks import pages, title
 from retail_lake.storage import read_bytes, write_bytes
 from retail_lake.tables import TABLES
-from retail_lake.warehouse.duckdb import DuckDBWarehouse
+from retail_lake.warehouse import open_warehouse
+from retail_lake_tests.aws.redshift import RedshiftData
 from retail_lake_tests.lake.chain import contents, records
 from retail_lake_tests.s3 import S3Server
+
+if TYPE_CHECKING:
+    from retail_lake_tests.aws.server import Aws
 
 DAY, LAST = date(2017, 1, 1), date(2017, 1, 3)
 LAKE_TABLES = ["bronze.crm_stores", "silver.stores", "gold.dim_store"]
@@ -69,7 +73,7 @@ class Shop:
         lake = self.lake
         for name in LAKE_TABLES:
             materialize(lake, LocalEngine(lake.settings), TABLES[name], [DAY], run_id="run")
-        DuckDBWarehouse(lake.settings).load(TABLES["gold.dim_store"], None, lake, run_id="run")
+        open_warehouse(lake.settings).load(TABLES["gold.dim_store"], None, lake, run_id="run")
 
     def seen(self) -> tuple[Any, ...]:
         """All that readers of lake and warehouse see, and what is recorded."""
@@ -181,6 +185,25 @@ def test_warehouse_lost(shop: Shop) -> None:
     file.rename(shop.home / "damaged")
     follow("warehouse-lost", {"TABLE": "dim_store", "SELECT count(*) FROM TABLE_NAME": "SELECT count(*) FROM dim_store"})
     assert shop.seen() == before
+
+
+def test_warehouse_lost_on_redshift(aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schema was dropped, and its ledger with it."""
+    database = cast(RedshiftData, aws.services["redshift-data"])
+    database.reset()
+    places = {name: f"s3://{aws.s3.bucket}/{tmp_path.name}/{name}" for name in ("lake", "artifacts")}
+    redshift = {"WAREHOUSE": "redshift", "REDSHIFT_WORKGROUP": "retail-lake", "POLL_SECONDS": "0.02"}
+    addresses = {"LAKE_URI": places["lake"], "ARTIFACTS_URI": places["artifacts"], "S3_ENDPOINT": aws.s3.endpoint}
+    shop = Shop(tmp_path, monkeypatch, **redshift, **addresses)
+
+    def served() -> list[tuple[Any, ...]]:
+        return database.sql("SELECT store_id, store_name FROM dim_store ORDER BY store_id", search_path="gold")
+
+    before = served()
+    assert {name for _, name in before} >= {"Harrow", "Ashby"}
+    database.sql("DROP SCHEMA gold CASCADE; DROP SCHEMA gold_loads CASCADE")
+    follow("warehouse-lost", {"TABLE": "dim_store", "SELECT count(*) FROM TABLE_NAME": "SELECT count(*) FROM dim_store"})
+    assert served() == before and not open_warehouse(load_settings()).pending(TABLES["gold.dim_store"], None, shop.lake)
 
 
 def test_landing_lost(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
