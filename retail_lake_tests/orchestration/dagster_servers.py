@@ -22,6 +22,7 @@ from typing import Any
 from retail_lake.config import Settings
 from retail_lake.demo.serve import serve
 from retail_lake.orchestration.instance import WORKSPACE_FILE, environment, project_file
+from retail_lake.orchestration.run import RANGE_END, RANGE_START
 
 WAIT_SECONDS = 120
 
@@ -79,10 +80,17 @@ class Server:
 
     def launch(self, keys: Sequence[Sequence[str]], day: date, engine: str = "") -> str:
         """Launch a run of a day of these assets; returns its id."""
+        return self._launch("__ASSET_JOB", keys, engine, {"dagster/partition": day})
+
+    def launch_range(self, job: str, keys: Sequence[Sequence[str]], first: date, last: date) -> str:
+        """Launch one run of a job for a range of days, as the launchpad's partition dialog does; returns its id."""
+        return self._launch(job, keys, "", {RANGE_START: first, RANGE_END: last})
+
+    def _launch(self, job: str, keys: Sequence[Sequence[str]], engine: str, days: Mapping[str, date]) -> str:
         selector = {
             "repositoryLocationName": "retail_lake",
             "repositoryName": self.repository()["name"],
-            "pipelineName": "__ASSET_JOB",
+            "pipelineName": job,
             "assetSelection": [{"path": list(key)} for key in keys],
         }
         launched = self.ask(
@@ -91,7 +99,7 @@ class Server:
                 "selector": selector,
                 "runConfigData": {"ops": {"build": {"config": {"engine": engine}}}} if engine else {},
                 "mode": "default",
-                "executionMetadata": {"tags": [{"key": "dagster/partition", "value": day.isoformat()}]},
+                "executionMetadata": {"tags": [{"key": name, "value": day.isoformat()} for name, day in days.items()]},
             },
         )["launchPipelineExecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched

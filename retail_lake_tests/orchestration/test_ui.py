@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,8 +27,13 @@ DAYS = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with servers_of_the_demo(tmp_path_factory.mktemp("home"), FIRST, 2) as running:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[Server]:
+    with servers_of_the_demo(home, FIRST, 2) as running:
         yield running
 
 
@@ -84,3 +91,21 @@ def test_a_backfill_of_days_completes(server: Server) -> None:
         assert _days(server, key)["assetPartitionStatuses"]["ranges"] == [
             {"status": "MATERIALIZED", "startKey": FIRST.isoformat(), "endKey": LAST.isoformat()}
         ]
+
+
+def test_a_failed_day_of_a_range_shows_as_that_day(server: Server, home: Path) -> None:
+    """The events of the second day come again, and nobody could have redeemed them."""
+    (good,) = (home / "landing" / "events" / "redemptions" / LAST.isoformat()).glob("*_v1.jsonl")
+    garbage = [{"event_id": f"?{n}", "redeemed_at": f"{LAST}T18:00:00Z"} for n in range(40)]
+    good.with_name(good.name.replace("_v1", "_v2")).write_text("".join(json.dumps(event) + "\n" for event in garbage))
+
+    run_id = server.launch_range("build_days", KEYS, FIRST, LAST)
+
+    assert server.wait_for_end(run_id) == "FAILURE"
+    shown = {key[0]: _days(server, key) for key in KEYS}
+    ranges = shown["silver"]["assetPartitionStatuses"]["ranges"]
+    assert [(r["status"], r["startKey"], r["endKey"]) for r in ranges] == [
+        ("MATERIALIZED", FIRST.isoformat(), FIRST.isoformat()),
+        ("FAILED", LAST.isoformat(), LAST.isoformat()),
+    ]
+    assert {r["status"] for r in shown["bronze"]["assetPartitionStatuses"]["ranges"]} == {"MATERIALIZED"}
