@@ -5,16 +5,23 @@ Belongs here: which relation each kind of rule is judged on. Does not: what a ru
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 from retail_lake.contract import Layer, Table
-from retail_lake.jobs.description import JobDescription, RuleVerdict
+from retail_lake.jobs.description import JobDescription, RuleVerdict, StagedFile
 from retail_lake.jobs.session import Session
+from retail_lake.jobs.staged import frame_of
+from retail_lake.quality.gx import columns_read
 from retail_lake.quality.masking import mask_row
 from retail_lake.quality.metrics import audit_sql
 from retail_lake.quality.predicates import violation
 from retail_lake.quality.supported import other_rules, row_rules, set_rules
 from retail_lake.quality.verdicts import verdicts
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 SAMPLE_ROWS = 5
 
@@ -22,11 +29,13 @@ Verdicts = dict[date | None, tuple[RuleVerdict, ...]]
 Samples = dict[str, list[dict[str, str | None]]]
 
 
-def audit(table: Table, job: JobDescription, session: Session, judged: str) -> tuple[Verdicts, Samples]:
+def audit(
+    table: Table, job: JobDescription, session: Session, judged: str, staged: Sequence[StagedFile]
+) -> tuple[Verdicts, Samples]:
     """Verdicts by day and masked samples by rule.
 
-    Row rules are judged on every row, in the relation `judged`; aggregates and uniqueness on `published`, the staged
-    files. Expectations that no grouped query measures are judged by Great Expectations itself, day by day.
+    Row rules are judged on every row, in the relation `judged`; aggregates and uniqueness on `published`, the `staged`
+    files. Expectations that no grouped query measures are judged by Great Expectations itself, on those files day by day.
     """
     if not table.rules:
         return {}, {}
@@ -35,13 +44,12 @@ def audit(table: Table, job: JobDescription, session: Session, judged: str) -> t
     queries += audit_sql(table, "published", table.day, set_rules(table.rules))
     measured = [row for sql in queries for row in session.query(sql)]
     days: tuple[date | None, ...] = job.days or (None,)
-    found = verdicts(table, days, measured)
-    if slow := other_rules(table.rules):
-        from retail_lake.quality.gx import judge
+    read = [table.column(name) for name in columns_read(table, other_rules(table.rules))]
 
-        for day in days:
-            frame = session.pandas("published", f"{table.day} = DATE '{day}'" if day else "")
-            found[day] = (*found.get(day, ()), *judge(table, slow, frame, zone=job.store_time_zone))
+    def published(day: date | None) -> DataFrame:
+        return frame_of(staged, day, read, session.settings)
+
+    found = verdicts(table, days, measured, published, zone=job.store_time_zone)
     return found, _samples(table, session, judged, found)
 
 

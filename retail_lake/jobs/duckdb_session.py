@@ -21,7 +21,6 @@ from retail_lake.storage import failures_of_duckdb
 
 if TYPE_CHECKING:
     import duckdb
-    from pandas import DataFrame
     from pyarrow import RecordBatch
     from pyarrow import Table as ArrowTable
 
@@ -154,9 +153,6 @@ class DuckDBSession:
         result = self._execute(self._render(sql))
         names = [d[0] for d in result.description or []]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-    def pandas(self, relation: str, where: str = "") -> DataFrame:
-        return self._execute(self._render(f"SELECT * FROM {relation} WHERE {where or 'TRUE'}")).df()
 
     def json(self, columns: Sequence[Column]) -> str:
         return f"to_json({as_struct(columns)})"

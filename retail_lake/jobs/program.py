@@ -102,7 +102,7 @@ class _Job:
         with self._timed("audit"):
             for row in session.query("SELECT _arrival_day AS day, _day AS touched FROM published GROUP BY _arrival_day, _day"):
                 touched[row["day"]].append(row["touched"])
-            found, shown = audit(table, job, session, "published")
+            found, shown = audit(table, job, session, "published", staged)
         lines = _count(r["_day"] for r in records)
         published = _rows_by_day(staged)
         read = _count(f.arrival_day for f in job.landed)
@@ -146,7 +146,7 @@ class _Job:
             quarantine = self._stage_quarantine(critical) if bad else []
         self._published(staged)
         with self._timed("audit"):
-            found, shown = audit(table, job, session, "mapped")
+            found, shown = audit(table, job, session, "mapped", staged)
         # What went in: the input's rows, or the elements where the transformation unnests them.
         counted = "mapped" if table.unnests else relation_name(self._source())
         rows_in = {r["day"]: r["n"] for r in session.query(f"SELECT _day AS day, count(*) AS n FROM {counted} GROUP BY _day")}
@@ -173,7 +173,7 @@ class _Job:
             staged = session.stage(self._cast(), f"{job.staging}/rows", table.day)
         self._published(staged)
         with self._timed("audit"):
-            found, shown = audit(table, job, session, "published")
+            found, shown = audit(table, job, session, "published", staged)
             changed = changed_days(table, job, session) if table.day is None else None
         kept = _rows_by_day(staged)
         self._only_requested(kept)

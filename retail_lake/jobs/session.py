@@ -13,8 +13,7 @@ from retail_lake.jobs.description import FileProblem, JobDescription, PinnedInpu
 from retail_lake.sources.records import RECORD_RULE
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
+    from retail_lake.config import Settings
     from retail_lake.sources.read import FileResult
 
 Row = dict[str, Any]
@@ -24,6 +23,7 @@ class Session(Protocol):
     """One job's working space. Relation names are plain identifiers; SQL is portable Spark SQL without macros left out."""
 
     name: str
+    settings: Settings
 
     def parquet(self, relation: str, pinned: PinnedInput, columns: Sequence[Column], where: str = "") -> None:
         """A relation over exactly the pinned files, with the contract's columns: a column that an older file lacks is NULL."""
@@ -45,9 +45,6 @@ class Session(Protocol):
 
     def query(self, sql: str) -> list[Row]:
         """The rows of a small result."""
-
-    def pandas(self, relation: str, where: str = "") -> DataFrame:
-        """The rows of a relation as a pandas frame: a day's at most."""
 
     def json(self, columns: Sequence[Column]) -> str:
         """An SQL expression of these columns as one JSON object, NULLs included, scalars as text."""

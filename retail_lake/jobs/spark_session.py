@@ -16,7 +16,6 @@ from retail_lake.sql.render import render
 from retail_lake.sql.types import spark_type
 
 if TYPE_CHECKING:
-    from pandas import DataFrame as PandasFrame
     from pyarrow import RecordBatch
     from pyspark.sql import DataFrame, SparkSession
 
@@ -99,9 +98,6 @@ class SparkJobSession:
     def query(self, sql: str) -> list[Row]:
         with _data_failures():
             return [row.asDict(recursive=True) for row in self.spark.sql(self._render(sql)).collect()]
-
-    def pandas(self, relation: str, where: str = "") -> PandasFrame:
-        return self.spark.sql(self._render(f"SELECT * FROM {relation} WHERE {where or 'TRUE'}")).toPandas()
 
     def json(self, columns: Sequence[Column]) -> str:
         return f"to_json({as_struct(columns)}, map('ignoreNullFields', 'false'))"

@@ -6,7 +6,6 @@ Belongs here: handing rows to the library's pandas engine and reading its result
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -16,14 +15,21 @@ from retail_lake.contract import Rule, Table
 from retail_lake.jobs.description import RuleVerdict
 from retail_lake.quality import columns, expectations
 from retail_lake.quality.findings import Finding, failed, verdict_of
-from retail_lake.quality.supported import MULTICOLUMN_ROWS, PAIR_ROWS, is_grouped
+from retail_lake.quality.supported import MULTICOLUMN_ROWS, PAIR_ROWS, columns_of_condition
 from retail_lake.sql.render import render
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_log: Final = logging.getLogger(__name__)
 _RESULT: Final = {"result_format": "COMPLETE", "partial_unexpected_count": 0}
+
+
+def columns_read(table: Table, rules: Iterable[Rule]) -> tuple[str, ...]:
+    """The columns that judging these rules takes, in the table's order: all of them where a rule is about the table itself."""
+    chosen = tuple(rules)
+    named = {c for rule in chosen for c in (*rule.columns, *columns_of_condition(table, rule))}
+    whole = any(not rule.columns for rule in chosen)
+    return tuple(c.name for c in table.columns if whole or c.name in named)
 
 
 def judge(table: Table, rules: Iterable[Rule], frame: pd.DataFrame, *, zone: str = "UTC") -> tuple[RuleVerdict, ...]:
@@ -33,8 +39,6 @@ def judge(table: Table, rules: Iterable[Rule], frame: pd.DataFrame, *, zone: str
     for row conditions that name a business day.
     """
     chosen = tuple(rules)
-    if slow := [r.name for r in chosen if not is_grouped(r)]:
-        _log.warning("%s: judged day by day, which is slow: the grouped audit has no %s", table.full_name, ", ".join(slow))
     return tuple(
         verdict(table, rule, result) for rule, result in zip(chosen, results(table, chosen, frame, zone=zone), strict=True)
     )

@@ -112,6 +112,18 @@ def other_rules(rules: Iterable[Rule]) -> tuple[Rule, ...]:
     return tuple(r for r in rules if r.type not in GROUPED)
 
 
+def columns_of_condition(table: Table, rule: Rule) -> frozenset[str]:
+    """The columns that the rule's `row_condition` names."""
+    if rule.row_condition is None:
+        return frozenset()
+    return frozenset(column.name for column in parse(rule.row_condition, _condition(table, rule)).find_all(exp.Column))
+
+
+def _condition(table: Table, rule: Rule) -> str:
+    """The row condition as messages call it."""
+    return f"{table.full_name}: row_condition of rule {rule.name}"
+
+
 def check_table(table: Table) -> None:
     """Check all rules of a table. Raises `ConfigurationFailure` naming table, rule and what to write instead."""
     for rule in table.rules:
@@ -142,10 +154,8 @@ def check(table: Table, rule: Rule) -> None:
     if not 0.0 <= rule.mostly <= 1.0:
         refuse(f"`mostly` is a share between 0 and 1, not {rule.mostly}")
     if rule.row_condition is not None:
-        owner = f"{table.full_name}: row_condition of rule {rule.name}"
-        check_sql(rule.row_condition, owner)
-        named = {column.name for column in parse(rule.row_condition, owner).find_all(exp.Column)}
-        if strange := sorted(named - {c.name for c in table.columns} - {"_day"}):
+        check_sql(rule.row_condition, _condition(table, rule))
+        if strange := sorted(columns_of_condition(table, rule) - {c.name for c in table.columns} - {"_day"}):
             refuse(f"row_condition names columns the contract does not have: {', '.join(strange)}")
     if is_grouped(rule):
         try:

@@ -6,13 +6,13 @@ from a failure. The library's `_validate` is private: it is pinned, and the test
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake.contract import Rule, Table
-from retail_lake.failure import ConfigurationFailure
 from retail_lake.jobs.description import RuleVerdict
 from retail_lake.quality import expectations, gx
 from retail_lake.quality.findings import Finding, verdict_of
@@ -22,6 +22,7 @@ from retail_lake.quality.supported import COLUMN_ROWS, ROWS, UNIQUE, is_grouped,
 if TYPE_CHECKING:
     import pandas as pd
 
+_log: Final = logging.getLogger(__name__)
 _QUIET: Final = {"result_format": {"result_format": "BOOLEAN_ONLY", "partial_unexpected_count": 0}}
 _NOTHING_OF_NO_ROWS: Final = {
     "expect_column_min_to_be_between",
@@ -34,23 +35,22 @@ def verdicts(
     table: Table,
     days: Sequence[date | None],
     rows: Iterable[Mapping[str, Any]],
+    frames: Callable[[date | None], pd.DataFrame],
     rules: Iterable[Rule] | None = None,
-    frames: Callable[[date | None], pd.DataFrame] | None = None,
     zone: str = "UTC",
 ) -> dict[date | None, tuple[RuleVerdict, ...]]:
     """The verdict of every rule on every day asked for, `(None,)` for an unpartitioned table, in the order of the rules.
 
     `rows` are the result rows of all SELECTs of `audit_sql`, in any order, as mappings. A day without rows is judged as GX
-    judges an empty table. `rules` defaults to all of the table's. `frames` gives the rows that would be published of a day,
-    for rules outside the grouped audit (with `zone`, the stores' time zone, for their row conditions).
-
-    Raises `ConfigurationFailure` where there is such a rule and no `frames`: a rule is never left out silently.
+    judges an empty table. `frames` gives the rows that would be published of a day; it is asked only where a rule is outside
+    the grouped audit, one day after the other, so that one day's rows are in memory at a time. `zone` is the stores' time
+    zone, for the row conditions of such rules. `rules` defaults to all of the table's.
     """
     chosen = tuple(table.rules if rules is None else rules)
     others = other_rules(chosen)
-    if others and frames is None:
+    if others:
         names = ", ".join(r.name for r in others)
-        raise ConfigurationFailure(f"{table.full_name}: outside the grouped audit, and without rows to be judged on: {names}")
+        _log.warning("%s: judged day by day, which is slow: the grouped audit has no %s", table.full_name, names)
     measured: dict[date | None, dict[str, Any]] = {day: {} for day in days}
     for row in rows:
         day = row[DAY]
@@ -61,7 +61,7 @@ def verdicts(
     found = {}
     for day, values in measured.items():
         by_name = {name: judge(values) for name, judge in judges.items()}
-        if others and frames is not None:
+        if others:
             by_name |= {v.rule: v for v in gx.judge(table, others, frames(day), zone=zone)}
         found[day] = tuple(by_name[rule.name] for rule in chosen)
     return found

@@ -76,9 +76,9 @@ VALUES: Mapping[str, Sequence[Any]] = {
 Row = dict[str, Any]
 
 
-def frame_of(rows: Sequence[Row], day: date) -> pd.DataFrame:
-    """The rows of one day as pandas has them; the index is the row's place among all rows."""
-    places = [k for k, row in enumerate(rows) if row["day"] == day]
+def frame_of(rows: Sequence[Row], day: date | None) -> pd.DataFrame:
+    """The rows of one day (None: all) as pandas has them; the index is the row's place among all rows."""
+    places = [k for k, row in enumerate(rows) if day in (None, row["day"])]
     table = pa.Table.from_pylist([rows[k] for k in places], schema=SCHEMA)
     return table.to_pandas(date_as_object=False).set_axis(places, axis="index")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ def test_the_grouped_audit_equals_stock_gx_day_by_day(name: str) -> None:
     @given(rows=_ROWS, rule=_rules(name))
     def equal(rows: list[Row], rule: Rule) -> None:
         check(TABLE, rule)
-        ours = verdicts(TABLE, DAYS, audited(rows, [rule]), [rule])
+        ours = verdicts(TABLE, DAYS, audited(rows, [rule]), partial(frame_of, rows), [rule])
         broken: list[int] = []
         for day in DAYS:
             (result,) = gx.results(TABLE, [rule], frame_of(rows, day))
