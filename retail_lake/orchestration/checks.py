@@ -14,6 +14,7 @@ import dagster as dg
 
 from retail_lake.contract import Layer, Rule, Severity, Table
 from retail_lake.orchestration.graph import Graph, table_key, warehouse_key
+from retail_lake.quality.supported import is_row_rule
 
 CONSERVATION = "conservation"
 DAY = "day"
@@ -72,10 +73,10 @@ def describe_rule(table: Table, rule: Rule) -> str:
     tolerance = f", for at least {100 * rule.mostly:g} % of the rows" if rule.mostly < 1 else ""
     if rule.severity is Severity.WARNING:
         then = "Where it is broken, the day is published with a warning."
-    elif table.layer is Layer.GOLD or not rule.columns or "mean" in rule.type or "unique" in rule.type:
-        then = "Where it is broken, the day is not published."
-    else:
+    elif table.layer is Layer.SILVER and is_row_rule(rule):
         then = "Rows that break it go to quarantine; with more of them than that, the day is not published."
+    else:
+        then = "Where it is broken, the day is not published."
     return f"{about} {in_words(rule)}{where}{tolerance}. {then}\n\n`{rule.type}({given})`".strip()
 
 

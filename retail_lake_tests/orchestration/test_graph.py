@@ -14,8 +14,10 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 
 from retail_lake.config import Settings
+from retail_lake.contract import Rule, expect
 from retail_lake.failure import ConfigurationFailure
 from retail_lake.orchestration import build_definitions
+from retail_lake.orchestration.checks import describe_rule
 from retail_lake_tests.orchestration.fakes import INPUTS, TABLES
 from retail_lake_tests.orchestration.graph_text import SNAPSHOT, graph_text
 
@@ -136,3 +138,22 @@ def test_loading_is_fast_and_light(tmp_path: Path, profile: dict[str, str]) -> N
     # Processor time, so that a busy machine does not fail it.
     assert loaded["seconds"] < IMPORT_SECONDS
     assert list(tmp_path.iterdir()) == [], "loading the definitions wrote something"
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "then"),
+    [
+        ("silver.lines", expect.column_values_to_not_be_null("id"), "Rows that break it go to quarantine"),
+        # The job tells nothing of single rows: no grouped query measures these, and the audit comes after the split.
+        ("silver.lines", expect.column_values_to_be_increasing("id"), "the day is not published"),
+        ("silver.lines", expect.column_values_to_be_dateutil_parseable("card"), "the day is not published"),
+        ("silver.lines", expect.column_sum_to_be_between("id", min_value=0), "the day is not published"),
+        ("bronze.lines", expect.column_values_to_not_be_null("id"), "the day is not published"),
+        ("gold.fact", expect.column_values_to_not_be_null("id"), "the day is not published"),
+        ("silver.lines", expect.column_values_to_not_be_null("id", severity="warning"), "published with a warning"),
+    ],
+)
+def test_a_rule_promises_quarantine_where_the_job_splits_by_it_only(name: str, rule: Rule, then: str) -> None:
+    said = describe_rule(TABLES[name], rule)
+    assert then in said
+    assert ("quarantine" in said) == ("quarantine" in then)
