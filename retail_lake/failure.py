@@ -6,7 +6,7 @@ Belongs here: the taxonomy every room raises and every retry layer and message h
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 
@@ -58,6 +58,18 @@ def kind_of(error: BaseException) -> str:
     """The word for an error: the kind of failure that it is, transient for a fault of the machine, else a bug."""
     known = next((word for word, of in KINDS.items() if isinstance(error, of)), BUG)
     return TRANSIENT if known == BUG and of_the_machine(error) else known
+
+
+def refuse_together(checks: Iterable[Callable[[], None]]) -> None:
+    """Do all of these checks. Raises one `ConfigurationFailure` of everything that they refuse."""
+    refused = []
+    for check in checks:
+        try:
+            check()
+        except ConfigurationFailure as failure:
+            refused.append(str(failure))
+    if refused:
+        raise ConfigurationFailure("\n".join(refused))
 
 
 def of_the_machine(error: BaseException) -> bool:

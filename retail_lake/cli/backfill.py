@@ -16,12 +16,13 @@ from retail_lake.cli.common import DAY
 from retail_lake.config import ENGINES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from retail_lake.backfill.estimate import Estimate
     from retail_lake.backfill.plan import Plan, Request
     from retail_lake.backfill.runs import Run
     from retail_lake.config import Settings
+    from retail_lake.contract import Table
     from retail_lake.lake.lake import Lake
     from retail_lake.orchestration.run import RunSummary
 
@@ -58,6 +59,7 @@ def command(
     from retail_lake.cli.backfilled import show_plan, show_summary
     from retail_lake.cli.common import console, settings
     from retail_lake.cli.demo import progress
+    from retail_lake.compatible import check_selection
     from retail_lake.lake.lake import Lake
     from retail_lake.warehouse import open_warehouse
 
@@ -72,6 +74,8 @@ def command(
     summaries: list[RunSummary] = []
     if todo.work:
         with progress() as tell:
+            # Each run looks at its own tables; here at those of all of them, before the first.
+            check_selection(_selection(todo), lake, warehouse, tell)
             carry_out(lake, warehouse, request, todo, _executor(current, engine or "", force, tell, summaries))
     show_summary(console(), summaries, todo.waiting, time.monotonic() - started)
     if todo.waiting or not all(summary.success for summary in summaries):
@@ -110,6 +114,16 @@ def _request(
         raise ConfigurationFailure(f"There is no table {unknown[0]}. {nearest(unknown[0], served)}")
     found = [t.full_name for t in find_tables((n for n in tables if n not in served), TABLES)]
     return Request((*found, *(n for n in tables if n in served)), first, last, stale, force, downstream)
+
+
+def _selection(todo: Plan) -> Iterator[tuple[Table, bool]]:
+    """The plan's tables, each with whether it is the warehouse's."""
+    from retail_lake.backfill.plan import WAREHOUSE
+    from retail_lake.tables import TABLES
+
+    for name in todo.work:
+        served = name.startswith(WAREHOUSE)
+        yield TABLES[f"gold.{name.removeprefix(WAREHOUSE)}" if served else name], served
 
 
 def _executor(

@@ -16,6 +16,7 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field
 
+from retail_lake.compatible import check_selection
 from retail_lake.config import ENGINES, Settings
 from retail_lake.contract import Table
 from retail_lake.engines import check_name
@@ -120,6 +121,7 @@ def _run_step(context: dg.AssetExecutionContext, graph: Graph, config: RunOption
     flow = Flow(graph, days, build, load, results, stop, say)
     if config.engine:
         check_name(config.engine)
+    check_selection(selection, lake.it, context.resources.warehouse.it, say)
     flow.run_all(selection, told, at_once=settings.jobs_at_once)
     if summary := flow.summary():
         said = "Some days were not published; readers see what was there before. Every other day is done."

@@ -63,8 +63,11 @@ class LoadOutcome:
 class Warehouse(Protocol):
     """A place that serves gold tables by plain name. Whatever it is, a load is one transaction and can be repeated."""
 
-    def check(self, table: Table) -> None:
-        """Raise `ConfigurationFailure` if the table there cannot become what the contract says by adding columns."""
+    def check(self, tables: Sequence[Table]) -> None:
+        """Raise `ConfigurationFailure` if tables there cannot become what their contracts say by adding columns.
+
+        It names all of them, and looks once, whatever their number.
+        """
         ...
 
     def load(self, table: Table, days: Sequence[date] | None, lake: PublishedFiles, *, run_id: str) -> LoadOutcome:

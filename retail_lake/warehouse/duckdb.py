@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from retail_lake.config import Settings
 from retail_lake.contract import Table
+from retail_lake.failure import refuse_together
 from retail_lake.sql.types import duckdb_type
 from retail_lake.storage import failures_of_duckdb
 from retail_lake.warehouse.base import LoadOutcome, PublishedFiles
@@ -34,13 +36,13 @@ class DuckDBWarehouse:
         self.settings = settings
         self.lock_wait = lock_wait
 
-    def check(self, table: Table) -> None:
+    def check(self, tables: Sequence[Table]) -> None:
         """See `Warehouse.check`."""
         if not self.settings.warehouse_path.exists():
             return
         with open_memory(self.settings) as connection:
             attach(connection, self.settings.warehouse_path, read_only=True, wait=self.lock_wait)
-            check_compatible(connection, table)
+            refuse_together(partial(check_compatible, connection, table) for table in tables)
 
     def load(self, table: Table, days: Sequence[date] | None, lake: PublishedFiles, *, run_id: str) -> LoadOutcome:
         """See `Warehouse.load`. All days in one DELETE and one INSERT, whatever their number."""

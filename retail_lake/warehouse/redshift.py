@@ -11,12 +11,13 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from retail_lake.aws import client
 from retail_lake.config import Settings
 from retail_lake.contract import Table
+from retail_lake.failure import refuse_together
 from retail_lake.storage import write_bytes
 from retail_lake.warehouse.base import LoadOutcome, PublishedFiles
 from retail_lake.warehouse.data_api import STATEMENTS, DataApi, Statement
@@ -24,7 +25,7 @@ from retail_lake.warehouse.manifest import alike
 from retail_lake.warehouse.published import Entry, Ledger, Load, Pinned, pin
 from retail_lake.warehouse.redshift_errors import Overtaken
 from retail_lake.warehouse.redshift_load import Copied, parameters, statements
-from retail_lake.warehouse.redshift_schema import Place, check_stored, missing, place_of, stored
+from retail_lake.warehouse.redshift_schema import Place, all_stored, check_stored, missing, place_of, stored
 
 ATTEMPTS: Final = 5
 """How often a load looks again after another writer came first."""
@@ -45,10 +46,13 @@ class RedshiftWarehouse:
     def _connection(self) -> Any:
         return client("redshift-data", self.settings)
 
-    def check(self, table: Table) -> None:
+    def check(self, tables: Sequence[Table]) -> None:
         """See `Warehouse.check`."""
-        place = place_of(table, self.settings)
-        check_stored(table, stored(self._api(table, "check"), place).get(place.gold))
+        places = [place_of(table, self.settings) for table in tables]
+        found = all_stored(DataApi(self.settings, "retail-lake check", self._connection), places)
+        refuse_together(
+            partial(check_stored, table, found[place.name].get(place.gold)) for table, place in zip(tables, places, strict=True)
+        )
 
     def load(self, table: Table, days: Sequence[date] | None, lake: PublishedFiles, *, run_id: str) -> LoadOutcome:
         """See `Warehouse.load`. A load that another one overtook looks again: what that one loaded is not loaded twice."""

@@ -5,7 +5,7 @@ Belongs here: DDL and what the catalog says. Does not: rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from retail_lake.config import Settings
@@ -30,7 +30,7 @@ _CATALOG = """
 SELECT n.nspname AS schema_name, c.relname AS table_name, t.description AS table_comment,
        a.attname AS column_name, format_type(a.atttypid, a.atttypmod) AS column_type, d.description AS column_comment
 FROM pg_namespace AS n
-LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = :table_name AND c.relkind = 'r'
+LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname IN ({names}) AND c.relkind = 'r'
 LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_description AS d ON d.objoid = a.attrelid AND d.objsubid = a.attnum AND d.classoid = 1259
 LEFT JOIN pg_description AS t ON t.objoid = c.oid AND t.objsubid = 0 AND t.classoid = 1259
@@ -80,12 +80,21 @@ def place_of(table: Table, settings: Settings) -> Place:
 
 def stored(api: DataApi, place: Place) -> dict[str, Stored]:
     """The served table and its ledger, by the schemas that there are."""
-    found: dict[str, Stored] = {}
-    asked = {"table_name": place.name, "gold": place.gold, "loads": place.loads}
-    for schema, table, comment, column, type_, column_comment in api.query(_CATALOG, asked).rows:
-        at = found.setdefault(schema, Stored(comment=comment))
+    return all_stored(api, [place])[place.name]
+
+
+def all_stored(api: DataApi, places: Sequence[Place]) -> dict[str, dict[str, Stored]]:
+    """The same of several tables of one schema, by name and asked for at once."""
+    names = {f"table_{number}": place.name for number, place in enumerate(places)}
+    asked = {**names, "gold": places[0].gold, "loads": places[0].loads}
+    found: dict[str, dict[str, Stored]] = {place.name: {} for place in places}
+    sql = _CATALOG.format(names=", ".join(f":{name}" for name in names))
+    for schema, table, comment, column, type_, column_comment in api.query(sql, asked).rows:
+        for there in found.values():
+            there.setdefault(schema, Stored())
         if table and column:
-            at.types[column], at.comments[column] = type_, column_comment
+            at = found[table][schema]
+            at.comment, at.types[column], at.comments[column] = comment, type_, column_comment
     return found
 
 

@@ -111,7 +111,8 @@ class TableOutcome:
 
 @dataclass
 class FakeFlow:
-    """Stands for `materialize` and for the warehouse. `blocked` and `incomplete` are (table, day); `raises` is by table.
+    """Stands for `materialize` and for the warehouse. `blocked` and `incomplete` are (table, day); `raises` is by table, and
+    `misfits` is what looking at a table in the warehouse raises.
 
     With `runs_jobs` each table has its engine run something. Loads take `load_seconds` and are put down
     in a file, which several processes may share, as they begin and end.
@@ -120,6 +121,7 @@ class FakeFlow:
     blocked: set[tuple[str, date | None]] = field(default_factory=set)
     incomplete: set[tuple[str, date | None]] = field(default_factory=set)
     raises: dict[str, Exception] = field(default_factory=dict)
+    misfits: dict[str, Exception] = field(default_factory=dict)
     published: set[tuple[str, date | None]] = field(default_factory=set)
     calls: list[tuple[str, tuple[date, ...], frozenset[date]]] = field(default_factory=list)
     runs_jobs: bool = False
@@ -177,6 +179,11 @@ class FakeFlow:
             with self.loads.open("a") as file:
                 file.write(f"{line}\n")
 
+    def check(self, tables: Sequence[Table]) -> None:
+        for table in tables:
+            if error := self.misfits.get(f"warehouse.{table.name}"):
+                raise error
+
     def load(self, table: Table, days: Sequence[date] | None, lake: Any, *, run_id: str) -> LoadOutcome:
         here = list(days) if days is not None else [None]
         self._put_down(f"begin {table.name}")
@@ -188,10 +195,13 @@ class FakeFlow:
 
 
 class FakeLake:
-    """A lake in which nothing is on record."""
+    """A lake in which nothing is on record or stored."""
 
     def publications_by_day(self) -> dict[str, Any]:
         return {}
+
+    def check(self, table: Table) -> None:
+        pass
 
 
 @dataclass

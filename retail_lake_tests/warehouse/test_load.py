@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -93,7 +94,7 @@ def test_an_added_column_evolves_the_table(world: World) -> None:
     world.warehouse.load(fact(), None, world.lake, run_id="one")
     wider = fact(Column("channel", "string", r"Where it was sold: C:\shop."))
     world.lake.sales(DAY2, 1, extra=", 'store' AS channel")
-    world.warehouse.check(wider)
+    world.warehouse.check([wider])
     outcome = world.warehouse.load(wider, None, world.lake, run_id="two")
     assert [(d.day, d.changed) for d in outcome.days] == [(DAY1, False), (DAY2, True)]
     assert world.rows("SELECT channel FROM fact_sales ORDER BY sale_date") == [(None,), (None,), ("store",)]
@@ -133,7 +134,7 @@ def test_another_type_is_refused_until_the_table_is_dropped(world: World, was: s
     world.lake.sales(DAY1, 1)
     world.warehouse.load(before, None, world.lake, run_id="one")
     for refused in (
-        lambda: world.warehouse.check(after),
+        lambda: world.warehouse.check([after]),
         lambda: world.warehouse.load(after, None, world.lake, run_id="two"),
     ):
         with pytest.raises(ConfigurationFailure, match="fact_sales") as error:
@@ -153,7 +154,24 @@ def test_a_column_that_left_the_contract_is_refused(world: World) -> None:
     world.lake.sales(DAY1, 1, extra=", 'store' AS channel")
     world.warehouse.load(fact(Column("channel", "string", "Where.")), None, world.lake, run_id="one")
     with pytest.raises(ConfigurationFailure, match="column channel is in the warehouse but no longer in the contract"):
-        world.warehouse.check(fact())
+        world.warehouse.check([fact()])
+
+
+def test_all_tables_that_do_not_fit_are_named_at_once(world: World) -> None:
+    channel = Column("channel", "string", "Where.")
+    world.lake.sales(DAY1, 1, extra=", 'store' AS channel")
+    world.warehouse.load(fact(channel), None, world.lake, run_id="one")
+    world.lake.files.clear()
+    world.lake.publish(None, "SELECT 1::BIGINT AS store_id, TIMESTAMP '1900-01-01' AS valid_from")
+    stored = dimension()
+    world.warehouse.load(stored, None, world.lake, run_id="one")
+    other = replace(stored, columns=(Column("store_id", "date", "Key."), *stored.columns[1:]))
+    world.warehouse.check([fact(channel), stored, replace(stored, name="dim_new")])
+    with pytest.raises(ConfigurationFailure) as refused:
+        world.warehouse.check([fact(), other])
+    told = str(refused.value).lower()
+    assert "fact_sales: the contract does not fit" in told and "column channel is in the warehouse but no longer" in told
+    assert "dim_store: the contract does not fit" in told and "column store_id is bigint in the warehouse, date in" in told
 
 
 def test_other_rows_than_published_are_refused_and_rolled_back(world: World) -> None:
