@@ -7,6 +7,7 @@ settings: AWS credentials come from the environment's own chain.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import lru_cache
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, PositiveInt, ValidationError, field_validator, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from retail_lake import forms
 from retail_lake.alerts.route import Route
 from retail_lake.failure import ConfigurationFailure
 
@@ -38,6 +40,10 @@ _NEEDS: Final[Mapping[str, Mapping[str, str]]] = {
     "awslambda": _ARTIFACTS,
 }
 """The settings that an engine cannot do without, and what for."""
+_MAY_HOLD_SECRETS: Final = frozenset({"alert_routes", "catalog_uri", "redshift_secret"})
+"""Settings whose value no message repeats: who puts a webhook's address or a password where only its name belongs has put a
+secret there."""
+_NEW_LINE: Final = "\n  "
 
 
 class Settings(BaseSettings):
@@ -49,7 +55,7 @@ class Settings(BaseSettings):
     profile: Literal["local", "aws"] = Field("local", description="Which defaults apply.")
     lake_uri: str = Field("", description="Where Iceberg tables are: a path or s3://bucket/prefix. Default: home/lake.")
     landing_uri: str = Field("", description="Where files arrive: a path or s3://bucket/prefix. Default: home/landing.")
-    catalog_uri: str = Field(
+    catalog_uri: forms.Catalog = Field(
         "",
         description="The Iceberg catalog: `glue` or `glue://<account>` (the Glue Data Catalog), http(s)://… (a REST catalog) or "
         "an SQLAlchemy address. Default: SQLite in home; on AWS `glue`.",
@@ -66,25 +72,33 @@ class Settings(BaseSettings):
     small_bytes: int = Field(64_000_000, ge=0, description="Landed bytes up to which a job counts as small.")
     first_day: date = Field(date(2017, 1, 1), description="The lake's first day; it also takes what arrived earlier.")
     last_day: date = Field(date(2018, 1, 10), description="The lake's last day.")
-    store_time_zone: str = Field("America/New_York", description="IANA zone of the stores; the business day follows it.")
+    store_time_zone: forms.TimeZone = Field(
+        "America/New_York", description="IANA zone of the stores; the business day follows it."
+    )
     job_rows: int = Field(6_000_000, gt=0, description="Input rows per job: longer ranges are cut into several jobs.")
-    memory_limit: str = Field("800MB", description="DuckDB's memory limit; what does not fit spills to disk.")
+    memory_limit: forms.Size = Field("800MB", description="DuckDB's memory limit; what does not fit spills to disk.")
     threads: int = Field(0, ge=0, description="DuckDB's threads; 0 takes the machine's cores.")
     s3_endpoint: str = Field("", description="Address of an S3 server other than AWS's own, with its scheme.")
-    region: str = Field("us-east-1", description="AWS region of the buckets and of everything else.")
+    region: str = Field(
+        "",
+        description="AWS region of the buckets and of everything else. Default: AWS_REGION or AWS_DEFAULT_REGION, else "
+        "us-east-1; with the profile `aws` one of the three must be set.",
+    )
     py_io_impl: str = Field("", description="pyiceberg's FileIO class, where its own choice does not suit.")
 
     lane: Literal["spark-4.1", "spark-3.5"] = Field(
         "spark-4.1", description="Runtimes: Glue 6.0, EMR 8.1, or Glue 5.1, EMR 7.13."
     )
     artifacts_uri: str = Field("", description="s3://bucket/prefix of what jobs run from and leave behind.")
-    tags: dict[str, str] = Field(default_factory=dict, description="Tags of everything made on AWS, as JSON.")
-    kms_key: str = Field("", description="ARN or alias of the KMS key that the buckets encrypt with.")
+    tags: dict[str, str] = Field(
+        default_factory=dict, description="Tags of everything made on AWS, as JSON.", examples=['{"team": "retail"}']
+    )
+    kms_key: forms.KmsKey = Field("", description="ARN, id or alias of the KMS key that the buckets encrypt with.")
     glue_job: str = Field("retail-lake", description="Name of the Glue job.")
     glue_role: str = Field("", description="IAM role, by ARN or name, that Glue jobs run as.")
     emr_serverless_application: str = Field("", description="Id of the EMR Serverless application.")
     emr_serverless_role: str = Field("", description="ARN of the IAM role that EMR Serverless jobs run as.")
-    emr_cluster: str = Field("", description="The running EMR cluster: its id (j-…), or a tag of it as key=value.")
+    emr_cluster: forms.Cluster = Field("", description="The running EMR cluster: its id (j-…), or a tag of it as key=value.")
     lambda_function: str = Field("retail-lake", description="Name of the Lambda function that runs small jobs.")
     lambda_image: str = Field("", description="Address of the function's container image in ECR.")
     lambda_role: str = Field("", description="ARN of the IAM role that the function runs as.")
@@ -92,14 +106,18 @@ class Settings(BaseSettings):
     redshift_cluster: str = Field("", description="Provisioned Redshift cluster (or give redshift_workgroup).")
     redshift_database: str = Field("dev", description="Database in Redshift.")
     redshift_schema: str = Field("gold", description="Schema of the served tables in Redshift.")
-    redshift_secret: str = Field("", description="ARN of the secret to connect with. Default: the caller's own IAM identity.")
+    redshift_secret: forms.Secret = Field(
+        "", description="ARN of the secret to connect with. Default: the caller's own IAM identity."
+    )
     redshift_role: str = Field("default", description="ARN of the role that COPY reads S3 with, or `default`.")
     athena_workgroup: str = Field("primary", description="Athena workgroup.")
     athena_output: str = Field("", description="s3:// prefix of Athena's results. Default: artifacts_uri/athena.")
     athena_scan_limit: int = Field(10_000_000_000, gt=0, description="Bytes that one Athena query may scan.")
     jobs_at_once: int = Field(0, ge=0, description="Jobs of one run at a time; 0: one, on AWS eight.")
     engine_limits: dict[EngineName, PositiveInt] = Field(
-        default_factory=dict, description='Jobs of all runs together that an engine takes at a time, as JSON: {"glue": 4}.'
+        default_factory=dict,
+        description='Jobs of all runs together that an engine takes at a time, as JSON: {"glue": 4}.',
+        examples=['{"glue": 4}'],
     )
     warehouse_limit: int = Field(0, ge=0, description="Tables of all runs together that Redshift loads at a time; 0: no limit.")
     job_timeout: int = Field(7200, ge=60, description="Seconds after which a remote job is stopped.")
@@ -127,17 +145,12 @@ class Settings(BaseSettings):
         (),
         description='Where alerts go, as JSON: [{"to": "sns:<ARN>", "severity": "critical", "owner": "team:*"}]. `to` is log, '
         "webhook, webhook:NAME or sns:<ARN>. Default: the log, and the webhook whose address RETAIL_LAKE_ALERT_WEBHOOK has.",
+        examples=['[{"to": "log"}]'],
     )
     alert_owner: str = Field("team:retail-data", description="Whose matter an alert is that belongs to no table.")
     queue_hours: float = Field(1.0, gt=0, description="Hours that a run or an arrival may wait in a queue before an alert.")
     ui_url: str = Field("http://127.0.0.1:3000", description="Address of the Dagster UI, for the links in alerts.")
     log_format: Literal["text", "json"] = Field("text", description="Log messages as text, or as one JSON object a line.")
-
-    @field_validator("store_time_zone")
-    @classmethod
-    def _zone_exists(cls, value: str) -> str:
-        ZoneInfo(value)
-        return value
 
     @model_validator(mode="after")
     def _fill(self) -> Settings:
@@ -148,6 +161,7 @@ class Settings(BaseSettings):
             "lake_uri": (self.lake_uri or ("" if on_aws else str(home / "lake"))).rstrip("/"),
             "landing_uri": (self.landing_uri or ("" if on_aws else str(home / "landing"))).rstrip("/"),
             "artifacts_uri": self.artifacts_uri.rstrip("/"),
+            "region": self._region(),
             "catalog_uri": self.catalog_uri or ("glue" if on_aws else f"sqlite:///{home / 'catalog.db'}"),
             "warehouse": self.warehouse or ("redshift" if on_aws else "duckdb"),
             "warehouse_path": self.warehouse_path if self.warehouse_path.name else home / "warehouse.duckdb",
@@ -161,10 +175,23 @@ class Settings(BaseSettings):
         for name, value in fill.items():
             object.__setattr__(self, name, value)
         if wrong := [*self._missing(), *self._not_on_s3()]:
-            raise ValueError("; ".join(wrong))
+            raise ValueError("\n".join(wrong))
         if self.last_day < self.first_day:
             raise ValueError(f"{PREFIX}LAST_DAY {self.last_day} is before {PREFIX}FIRST_DAY {self.first_day}")
         return self
+
+    def _region(self) -> str:
+        """The region of the settings, or else of AWS's own environment. Who keeps another S3 server names its region at will."""
+        on_aws = self.profile == "aws"
+        if not self.region:
+            around = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+            return around or ("" if on_aws else "us-east-1")
+        if not on_aws and self.s3_endpoint:
+            return self.region
+        try:
+            return forms.known_region(self.region)
+        except ValueError as error:
+            raise ValueError(f"{PREFIX}REGION: {error}") from None
 
     def _missing(self) -> list[str]:
         """What the engines, the catalog and the warehouse in use cannot do without, and is not set."""
@@ -172,6 +199,7 @@ class Settings(BaseSettings):
         needed: dict[str, str] = {}
         if self.profile == "aws":
             needed |= {"lake_uri": "where the lake is", "landing_uri": "where files arrive"}
+            needed |= {"region": "where all of it is, which AWS_REGION does not say either"}
         for engine in engines:
             needed |= _NEEDS.get(engine, {})
         if self.warehouse == "redshift":
@@ -229,20 +257,25 @@ def load_settings(**fixed: str) -> Settings:
     try:
         return Settings(_env_file=home / "settings.env", **fixed)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
-        wrong = [
-            f"{PREFIX}{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}{_given(e['loc'][0], e.get('input'))}"
-            if e["loc"]
-            else e["msg"].removeprefix("Value error, ")
-            for e in error.errors()
-        ]
-        raise ConfigurationFailure("These settings are wrong:\n  " + "\n  ".join(wrong)) from None
+        wrong = [_told(e["loc"], e["msg"].removeprefix("Value error, "), e.get("input")) for e in error.errors()]
     except SettingsError as error:
-        raise ConfigurationFailure(f"These settings are wrong:\n  {error}: it must be JSON") from None
+        # The name of the field is in the message alone.
+        found = re.search(r'field "(\w+)"', str(error))
+        wrong = [_told((found[1],), "it cannot be read") if found else str(error)]
+    raise ConfigurationFailure(f"These settings are wrong:{_NEW_LINE}{_NEW_LINE.join(wrong)}")
 
 
-def _given(name: int | str, value: object) -> str:
-    # Whoever puts a webhook's address where only its name belongs has put a secret there.
-    return "" if name == "alert_routes" else f" (got {value!r})"
+def _told(at: tuple[int | str, ...], why: str, given: object = None) -> str:
+    """What is wrong with one setting, in one line: inside a value of several parts, which part it is. What is wrong with the
+    settings together (`at` nothing) says so itself.
+    """
+    if not at:
+        return why.replace("\n", _NEW_LINE)
+    name, *inside = map(str, at)
+    variable = f"{PREFIX}{name.upper()}" + (f", at {' '.join(inside)}" if inside else "")
+    got = "" if given is None or name in _MAY_HOLD_SECRETS else f" (got {given!r})"
+    form = "".join(f"; write it as JSON: {example}" for example in Settings.model_fields[name].examples or ())
+    return f"{variable}: {why}{got}{form}"
 
 
 @lru_cache(maxsize=1)

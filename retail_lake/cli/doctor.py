@@ -33,8 +33,7 @@ def command(context: click.Context) -> None:
         current = settings()
     except ConfigurationFailure as failure:
         for line in str(failure).splitlines()[1:] or [str(failure)]:
-            for part in line.strip().removeprefix("Value error, ").split("; "):
-                show("settings", Verdict.FAILED, part)
+            show("settings", Verdict.FAILED, line.strip())
         context.exit(1)
     verdicts = []
     for finding in examine(all_checks(current)):

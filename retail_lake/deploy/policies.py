@@ -105,12 +105,12 @@ class _Account:
         return sorted({self.s3(split_uri(uri)[0]) for uri in uris})
 
     def key(self, *actions: str) -> list[Statement]:
-        """Use of the settings' KMS key, by its ARN or alias; the account's own key for S3 needs no grant."""
+        """Use of the settings' KMS key, by its ARN, id or alias; the account's own key for S3 needs no grant."""
         key = self.settings.kms_key
         if not key:
             return []
-        if key.startswith("arn:") and ":key/" in key:
-            return [_allow(actions, key)]
+        if "alias/" not in key:
+            return [_allow(actions, key if key.startswith("arn:") else self.arn("kms", f"key/{key}"))]
         alias = key.rpartition(":")[2]
         named = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}
         return [{**_allow(actions, self.arn("kms", "key/*")), "Condition": named}]

@@ -9,7 +9,6 @@ import difflib
 import importlib.metadata
 import importlib.util
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from typing import Final
 from retail_lake.config import PREFIX, Settings
 from retail_lake.doctor.check import Check, Doubt
 from retail_lake.failure import ConfigurationFailure
+from retail_lake.forms import size
 
 _LOW_DISK: Final = 2_000_000_000
-_UNITS: Final = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
 def checks(settings: Settings) -> Iterator[Check]:
@@ -64,20 +63,12 @@ def _home(settings: Settings) -> str:
 
 def _memory(settings: Settings) -> str:
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = _bytes(settings.memory_limit)
-    if limit > there * 0.8:
+    if size(settings.memory_limit) > there * 0.8:
         raise Doubt(
             f"{PREFIX}MEMORY_LIMIT={settings.memory_limit} is more than four fifths of this machine's "
             f"{there / 1e9:.1f} GB: lower it"
         )
     return f"DuckDB may take {settings.memory_limit} of {there / 1e9:.1f} GB"
-
-
-def _bytes(text: str) -> float:
-    found = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]i?B)\s*", text, re.IGNORECASE)
-    if found is None:
-        raise ConfigurationFailure(f"{PREFIX}MEMORY_LIMIT={text!r} is no size: write it as 800MB or 4GB")
-    return float(found[1]) * _UNITS[found[2].upper()]
 
 
 def _spark() -> str:

@@ -6,11 +6,11 @@ Belongs here: addresses, properties and what each kind needs to be safe. Does no
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake.config import PREFIX, Settings
 from retail_lake.failure import ConfigurationFailure
+from retail_lake.forms import GLUE_CATALOG
 from retail_lake.storage import CONNECT_SECONDS, REQUEST_SECONDS
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
 
 NAME: Final = "lake"
-_GLUE: Final = re.compile(r"glue(?:://(\d{12}))?/?")
 # Longer ones are refused by Glue, which counts bytes.
 _COMMENT_BYTES, _DESCRIPTION_BYTES = 255, 2048
 # The errors that pyiceberg itself knows what to do about.
@@ -32,25 +31,20 @@ _UNDERSTOOD: Final = {
 
 def is_glue(catalog_uri: str) -> bool:
     """Whether the address names the Glue Data Catalog."""
-    return _GLUE.fullmatch(catalog_uri) is not None
+    return GLUE_CATALOG.fullmatch(catalog_uri) is not None
 
 
 def open_catalog(settings: Settings, location: str) -> Catalog:
-    """Open the catalog; `location` is the lake's root as a URI. Raises `ConfigurationFailure` for an unknown address, or one
-    whose driver is not installed."""
+    """Open the catalog; `location` is the lake's root as a URI. Raises `ConfigurationFailure` for an address that SQLAlchemy does
+    not know, or one whose driver is not installed."""
     uri = settings.catalog_uri
     properties = _properties(settings, location)
-    if found := _GLUE.fullmatch(uri):
+    if found := GLUE_CATALOG.fullmatch(uri):
         return _glue(settings, found[1], properties)
     if uri.startswith(("http://", "https://")):
         from pyiceberg.catalog.rest import RestCatalog
 
         return RestCatalog(NAME, uri=uri, **properties)
-    if uri.startswith("glue") or "://" not in uri:
-        raise ConfigurationFailure(
-            f"{PREFIX}CATALOG_URI: {uri!r} is no catalog; give `glue`, glue://<12-digit account>, http(s)://… (a REST catalog) "
-            "or an SQLAlchemy address such as sqlite:////path/catalog.db"
-        )
     if uri.startswith("sqlite:///"):
         settings.home.mkdir(parents=True, exist_ok=True)
     return _sql(uri, properties)

@@ -236,6 +236,6 @@ def test_an_address_among_the_routes_is_refused_and_not_repeated(in_environment:
     with pytest.raises(ConfigurationFailure, match="say log, webhook, webhook:NAME or sns:") as refused:
         in_environment('[{"to": "https://chat.example.com/hooks/very-secret"}]')
     assert "very-secret" not in str(refused.value)
-    with pytest.raises(ConfigurationFailure, match=r"alert_routes.*JSON") as refused:
+    with pytest.raises(ConfigurationFailure, match=r"RETAIL_LAKE_ALERT_ROUTES.*JSON") as refused:
         in_environment('[{"to": "https://chat.example.com/hooks/very-secret"')
     assert "very-secret" not in str(refused.value)

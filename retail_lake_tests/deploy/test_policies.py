@@ -17,6 +17,7 @@ from retail_lake.deploy.policies import policies
 from retail_lake.failure import ConfigurationFailure
 
 ACCOUNT = "123456789012"
+KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/retail-lake-job"
 SETTINGS = {
     "profile": "aws",
@@ -112,6 +113,8 @@ def test_listing_is_bound_to_the_prefix(tmp_path: Path) -> None:
 
 
 def test_a_key_by_its_alias_is_granted_by_its_alias(tmp_path: Path) -> None:
+    by_id = policies(settings(tmp_path, kms_key=KEY_ID))["redshift"]["Statement"][-1]
+    assert by_id["Resource"] == [f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/{KEY_ID}"] and "Condition" not in by_id
     found = policies(settings(tmp_path, kms_key="alias/lake"))["redshift"]["Statement"][-1]
     assert found["Resource"] == [f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/*"]
     assert found["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/lake"}}

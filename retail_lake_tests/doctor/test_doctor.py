@@ -137,7 +137,7 @@ def test_all_is_well_and_nothing_is_left(aws: Aws, doctor: Doctor) -> None:
         ({"LANE": "spark-3.5"}, "emr_serverless", "is emr-spark-8.1.0: set RETAIL_LAKE_LANE=spark-4.1"),
         ({"EMR_SERVERLESS_APPLICATION": "00none"}, "emr_serverless", "00none"),
         ({"ATHENA_WORKGROUP": "none"}, "athena", "RETAIL_LAKE_ATHENA_WORKGROUP=none"),
-        ({"CATALOG_URI": "glue://12"}, "catalog", "RETAIL_LAKE_CATALOG_URI: 'glue://12' is no catalog"),
+        ({"CATALOG_URI": "glue://12"}, "settings", "RETAIL_LAKE_CATALOG_URI: 'glue://12' is no catalog"),
         ({"ENGINE_SMALL": "awslambda"}, "awslambda", "retail-lake"),
         ({"ALERT_ROUTES": NOWHERE}, "alerts to SNS", "there is no topic arn:aws:sns:us-east-1:123456789012:nowhere"),
         ({"ALERT_ROUTES": '[{"to": "webhook:PAGER"}]'}, "alerts to webhook PAGER", "RETAIL_LAKE_ALERT_WEBHOOK_PAGER is not set"),

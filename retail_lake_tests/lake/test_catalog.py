@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from retail_lake.config import Settings
+from retail_lake.config import Settings, load_settings
 from retail_lake.failure import ConfigurationFailure, TransientFailure
 from retail_lake.lake import commit
 from retail_lake.lake.catalog import is_glue, open_catalog
@@ -49,7 +49,7 @@ def test_a_rest_catalog_is_opened_by_its_address(rest: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("address", ["glue://", "glue://12", "catalog.db", "glue:1234"])
 def test_a_wrong_address_names_the_setting(tmp_path: Path, address: str) -> None:
     with pytest.raises(ConfigurationFailure, match="RETAIL_LAKE_CATALOG_URI"):
-        open_catalog(Settings(home=tmp_path, catalog_uri=address), "file:///nowhere")
+        load_settings(home=str(tmp_path), catalog_uri=address)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ IMPORT_SECONDS = 3.0
 HEAVY = ("great_expectations", "pyspark", "pandas", "pyarrow", "pyiceberg", "boto3", "botocore", "dagster_aws")
 ON_AWS = {
     "RETAIL_LAKE_PROFILE": "aws",
+    "RETAIL_LAKE_REGION": "us-east-1",
     "RETAIL_LAKE_LAKE_URI": "s3://bucket/lake",
     "RETAIL_LAKE_LANDING_URI": "s3://bucket/landing",
     "RETAIL_LAKE_ARTIFACTS_URI": "s3://bucket/artifacts",
