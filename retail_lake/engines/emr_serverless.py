@@ -32,6 +32,8 @@ STATES: Final[Mapping[str, State]] = {
 _UNITS: Final = {"vcpu_hours": "vCPUHour", "gb_hours": "memoryGBHour", "storage_gb_hours": "storageGBHour"}
 _LOOK_BACK: Final = timedelta(days=2)
 _MOST_LISTED: Final = 2000
+_LEAST_MINUTES: Final = 5
+"""The shortest timeout that the service takes."""
 
 
 class EmrServerless:
@@ -68,7 +70,7 @@ class EmrServerless:
             },
             configurationOverrides={"monitoringConfiguration": {"s3MonitoringConfiguration": self._logs()}},
             # Later than our own deadline, which says more of the job.
-            executionTimeoutMinutes=launch.timeout // 60 + 1,
+            executionTimeoutMinutes=max(_LEAST_MINUTES, launch.timeout // 60 + 1),
             tags=dict(launch.tags),
         )
         return str(started["jobRunId"])

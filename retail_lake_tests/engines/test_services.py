@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,19 @@ def test_glue_stops_a_run_and_shows_its_log(settings: Settings, stub: Stub) -> N
     stub("logs").add_response("get_log_events", {"events": [{"message": "one\ntwo\n"}, {"message": "three\n"}]})
     assert service.log_tail("jr_1", 2) == ["two", "three"]
     assert service.console("jr_1").endswith("gluestudio/home?region=us-east-1#/job/retail-lake/run/jr_1")
+
+
+@pytest.mark.parametrize(("seconds", "minutes"), [(60, 5), (239, 5), (299, 5), (300, 6), (7200, 121)])
+def test_emr_serverless_is_given_no_less_than_its_least_timeout(
+    settings: Settings, stub: Stub, seconds: int, minutes: int
+) -> None:
+    arn = f"arn:aws:emr-serverless:us-east-1:{'1' * 12}:/applications/0/jobruns/0"
+    sent: list[int] = []
+    events = stub("emr-serverless").client.meta.events
+    events.register("provide-client-params.*.StartJobRun", lambda params, **_: sent.append(params["executionTimeoutMinutes"]))
+    stub("emr-serverless").add_response("start_job_run", {"applicationId": "00abc", "jobRunId": "00run", "arn": arn})
+    emr_serverless.EmrServerless(settings, lambda _: ARTIFACT).submit(replace(LAUNCH, timeout=seconds))
+    assert sent == [minutes]
 
 
 def test_emr_serverless_starts_the_packed_environment(settings: Settings, stub: Stub) -> None:
