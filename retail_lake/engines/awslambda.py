@@ -22,7 +22,7 @@ from urllib.parse import quote
 from retail_lake.aws import client
 from retail_lake.config import EngineName, Settings
 from retail_lake.engines import launches
-from retail_lake.engines.control import Launch, State, Status
+from retail_lake.engines.control import Launch, Log, State, Status
 from retail_lake.engines.handler import ARGUMENTS, REPORTED, STARTED
 from retail_lake.engines.handler import STATUS as ANSWERED
 from retail_lake.engines.sizing import LAMBDA_SECONDS
@@ -93,10 +93,10 @@ class AwsLambda:
         region, function = self.settings.region, quote(self.settings.lambda_function, safe="")
         return f"https://{region}.console.aws.amazon.com/lambda/home?region={region}#/functions/{function}?tab=monitoring"
 
-    def log_tail(self, remote_id: str, lines: int = 30) -> list[str]:
+    def log_tail(self, remote_id: str, lines: int = 30) -> Log:
         """See `Control`. Lambda hands over the last 4 KB with its answer."""
         call = self._calls.get(remote_id)
-        return call.log[-lines:] if call is not None else []
+        return Log(tuple(call.log[-lines:]) if call is not None else ())
 
     def _left(self, token: str) -> dict[str, datetime]:
         """What is in a job's folder, with when it was written."""

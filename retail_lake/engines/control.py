@@ -5,7 +5,7 @@ Belongs here: the vocabulary that the remote engines share. Does not: any servic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -63,6 +63,14 @@ class Status:
     ended_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Log:
+    """The last lines of a job's output. Without `arrived` more may come: some services copy logs minutes after a job's end."""
+
+    lines: tuple[str, ...] = ()
+    arrived: bool = True
+
+
 class Control(Protocol):
     """A service that runs jobs. Each call raises botocore's errors as they are; `remote.py` knows what they mean."""
 
@@ -88,8 +96,8 @@ class Control(Protocol):
         """The address of the job in the AWS console."""
         ...
 
-    def log_tail(self, remote_id: str, lines: int = 30) -> list[str]:
-        """The last lines that the service has kept of the driver's output; none where it has none yet."""
+    def log_tail(self, remote_id: str, lines: int = 30) -> Log:
+        """The last lines that the service has kept by now of the driver's output."""
         ...
 
 
@@ -99,6 +107,10 @@ class Reporting(Protocol):
     @property
     def arguments(self) -> tuple[str, ...]:
         """What the job program is handed besides its own arguments."""
+        ...
+
+    def last_lines(self) -> Sequence[str]:
+        """The last lines that the job has printed and that were heard by now."""
         ...
 
 
@@ -115,6 +127,10 @@ class Quiet:
     """A channel that hears nothing: the report is the object that the job leaves."""
 
     arguments: tuple[str, ...] = ()
+
+    def last_lines(self) -> Sequence[str]:
+        """See `Reporting`."""
+        return ()
 
     def open(self, launch_name: str, token: str) -> AbstractContextManager[Reporting]:
         """See `Channel`."""

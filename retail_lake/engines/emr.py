@@ -9,6 +9,7 @@ that it looks for (`jobs/cancel.py`), and its step is cancelled besides, which i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
@@ -18,9 +19,10 @@ from retail_lake.aws import client
 from retail_lake.config import PREFIX, EngineName, Settings
 from retail_lake.deploy.artifact import Artifact, current
 from retail_lake.engines import spark_submit
-from retail_lake.engines.control import Launch, State, Status
+from retail_lake.engines.control import Launch, Log, State, Status
 from retail_lake.engines.logs import s3_tail
 from retail_lake.failure import ConfigurationFailure
+from retail_lake.storage import list_folders
 
 STATES: Final[Mapping[str, State]] = {
     "PENDING": State.WAITING,
@@ -33,6 +35,8 @@ STATES: Final[Mapping[str, State]] = {
 }
 _LIVE: Final = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 _MOST_LISTED: Final = 1000
+_APPLICATION: Final = re.compile(r"application_\d+_\d+")
+_FIRST_CONTAINER: Final = "_000001"
 
 
 class Emr:
@@ -111,17 +115,28 @@ class Emr:
         region, cluster = self.settings.region, remote_id.partition("/")[0]
         return f"https://{region}.console.aws.amazon.com/emr/home?region={region}#/clusterDetails/{cluster}"
 
-    def log_tail(self, remote_id: str, lines: int = 30) -> list[str]:
-        """See `Control`. The cluster copies them to S3 every few minutes; the step's own output names the YARN application."""
+    def log_tail(self, remote_id: str, lines: int = 30) -> Log:
+        """See `Control`. The cluster copies them to S3 every few minutes: those of the step, which say what YARN made of the job,
+        and those of the driver's container. A cluster may keep none."""
         cluster, _, step = remote_id.partition("/")
-        found = self._step(remote_id)
         where = self._emr.describe_cluster(ClusterId=cluster)["Cluster"].get("LogUri")
-        files = [found["Status"].get("FailureDetails", {}).get("LogFile")]
-        if where:
-            # EMR gives the address with the scheme of its own file system.
-            at = f"s3://{where.partition('://')[2].rstrip('/')}/{cluster}/steps/{step}"
-            files += [f"{at}/stderr.gz", f"{at}/stdout.gz"]
-        return s3_tail(self.settings, [file for file in files if file], lines)
+        if not where:
+            return Log()
+        # EMR gives the address with the scheme of its own file system.
+        at = f"s3://{where.partition('://')[2].rstrip('/')}/{cluster}"
+        # What YARN made of it stands above the trace of the client that ends with it: twice as many.
+        of_step = s3_tail(self.settings, f"{at}/steps/{step}", 2 * lines)
+        message = self._step(remote_id)["Status"].get("FailureDetails", {}).get("Message", "")
+        application = _APPLICATION.search("\n".join([message, *of_step.lines]))
+        if application is None:
+            return of_step
+        of_driver = self._driver_log(f"{at}/containers/{application[0]}", lines)
+        return Log((*of_step.lines, *of_driver.lines), of_step.arrived and of_driver.arrived)
+
+    def _driver_log(self, containers: str, lines: int) -> Log:
+        """A driver that YARN runs is its application's first container."""
+        folders = [name for name in list_folders(containers, self.settings) if name.endswith(_FIRST_CONTAINER)]
+        return s3_tail(self.settings, f"{containers}/{folders[0]}", lines) if folders else Log(arrived=False)
 
     def _step(self, remote_id: str) -> dict[str, Any]:
         cluster, _, step = remote_id.partition("/")

@@ -15,7 +15,7 @@ from retail_lake.aws import client
 from retail_lake.config import EngineName, Settings
 from retail_lake.deploy.artifact import Artifact, current
 from retail_lake.engines import spark_submit
-from retail_lake.engines.control import Launch, State, Status
+from retail_lake.engines.control import Launch, Log, State, Status
 from retail_lake.engines.logs import s3_tail
 
 STATES: Final[Mapping[str, State]] = {
@@ -112,10 +112,10 @@ class EmrServerless:
         home = f"https://{region}.console.aws.amazon.com/emr/home?region={region}"
         return f"{home}#/serverless-applications/{application}/job-runs/{remote_id}"
 
-    def log_tail(self, remote_id: str, lines: int = 30) -> list[str]:
+    def log_tail(self, remote_id: str, lines: int = 30) -> Log:
         """See `Control`. They are on S3 some time after a worker has written them."""
         at = f"{self._logs()['logUri']}applications/{self.settings.emr_serverless_application}/jobs/{remote_id}/SPARK_DRIVER"
-        return s3_tail(self.settings, [f"{at}/stderr.gz", f"{at}/stdout.gz"], lines)
+        return s3_tail(self.settings, at, lines)
 
     def _logs(self) -> dict[str, str]:
         key = {"encryptionKeyArn": self.settings.kms_key} if ":key/" in self.settings.kms_key else {}

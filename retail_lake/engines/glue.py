@@ -15,7 +15,7 @@ from retail_lake.aws import client
 from retail_lake.config import EngineName, Settings
 from retail_lake.cost.usage import glue_dpu_seconds
 from retail_lake.engines import sizing
-from retail_lake.engines.control import OURS, Launch, State, Status
+from retail_lake.engines.control import OURS, Launch, Log, State, Status
 from retail_lake.engines.logs import cloudwatch_tail
 
 STATES: Final[Mapping[str, State]] = {
@@ -101,11 +101,11 @@ class Glue:
         region, job = self.settings.region, quote(self.settings.glue_job, safe="")
         return f"https://{region}.console.aws.amazon.com/gluestudio/home?region={region}#/job/{job}/run/{remote_id}"
 
-    def log_tail(self, remote_id: str, lines: int = 30) -> list[str]:
+    def log_tail(self, remote_id: str, lines: int = 30) -> Log:
         """See `Control`. The driver's two streams are named by the run, and errors count more."""
         group = (self._run(remote_id).get("LogGroupName") or "/aws-glue/jobs").rstrip("/")
         errors = cloudwatch_tail(self.settings, f"{group}/error", remote_id, lines)
-        return errors or cloudwatch_tail(self.settings, f"{group}/output", remote_id, lines)
+        return Log(tuple(errors or cloudwatch_tail(self.settings, f"{group}/output", remote_id, lines)))
 
     def _run(self, remote_id: str) -> dict[str, Any]:
         found: dict[str, Any] = self._glue.get_job_run(JobName=self.settings.glue_job, RunId=remote_id)["JobRun"]

@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,11 @@ from retail_lake.config import Settings
 from retail_lake.contract import Workload
 from retail_lake.engines import causes, launches, sizing
 from retail_lake.engines.base import Stopped
-from retail_lake.engines.control import OURS, Channel, Control, Launch, Quiet, State, Status
+from retail_lake.engines.control import OURS, Channel, Control, Launch, Quiet, Reporting, State, Status
+from retail_lake.engines.last_words import LOG_SECONDS, last_words
 from retail_lake.engines.patience import pauses, persist
 from retail_lake.engines.routed import NEEDS_SQL
-from retail_lake.failure import KINDS, ConfigurationFailure, TransientFailure
+from retail_lake.failure import KINDS, ConfigurationFailure, Failure, TransientFailure
 from retail_lake.jobs.description import FailureReport, JobDescription, JobReport
 from retail_lake.storage import read_bytes, write_bytes
 
@@ -79,7 +81,7 @@ class RemoteEngine:
         try:
             with self.channel.open(_title(job), token) as heard:
                 launch = self._launch(job, token, workers, heard.arguments)
-                report, used = self._follow(job, launch)
+                report, used = self._follow(job, launch, heard)
         finally:
             budget.settle(token, used)
         return report
@@ -111,7 +113,7 @@ class RemoteEngine:
             },
         )
 
-    def _follow(self, job: JobDescription, launch: Launch) -> tuple[JobReport, Used | None]:
+    def _follow(self, job: JobDescription, launch: Launch, heard: Reporting) -> tuple[JobReport, Used | None]:
         """Launch, wait, read the answer; the launch is on record all the while."""
         began = time.monotonic()
         deadline = began + launch.timeout
@@ -128,20 +130,20 @@ class RemoteEngine:
             record = record.model_copy(update={"remote_id": remote_id})
             launches.opened(self.settings, record)
             submitted = time.monotonic()
-            console = self.control.console(remote_id)
-            self.progress(f"{_title(job)}: {remote_id} on {self.name}, {console}")
-            status, started = self._wait(job, remote_id, deadline)
+            running = _Running(job, launch.token, remote_id, self.control.console(remote_id), heard)
+            self.progress(f"{_title(job)}: {remote_id} on {self.name}, {running.console}")
+            status, started = self._wait(running, deadline)
         except BaseException:
             self._abandon(record)
             raise
         succeeded = False
         try:
-            report = self._answer(job, launch.token, remote_id, status, console)
+            report = self._answer(running, status)
             succeeded = True
         finally:
             used = self._settle(record, status, succeeded)
         seconds = {**report.seconds, "submit": submitted - began, "queue": started - submitted}
-        found = {"engine": self.name, "usage": dict(status.usage), "console": console, "seconds": seconds}
+        found = {"engine": self.name, "usage": dict(status.usage), "console": running.console, "seconds": seconds}
         return report.model_copy(update=found), used
 
     def _submit(self, launch: Launch) -> str:
@@ -157,12 +159,12 @@ class RemoteEngine:
         what = f"{launch.name}: submitting to {self.name}"
         return persist(submit, what, self._pause, longest=6 * self.settings.poll_seconds, tries=SUBMITS)
 
-    def _wait(self, job: JobDescription, remote_id: str, deadline: float) -> tuple[Status, float]:
+    def _wait(self, running: _Running, deadline: float) -> tuple[Status, float]:
         """The status of the job at its end, and when it was first seen to run."""
-        longest, what = self.settings.poll_seconds, f"{_title(job)}: looking at {remote_id} on {self.name}"
+        longest = self.settings.poll_seconds
         waits, started, before = pauses(longest), 0.0, State.WAITING
         while True:
-            status = persist(lambda: self.control.status(remote_id), what, self._pause, longest=longest, tries=LOOKS)
+            status = self._look(running, longest)
             now = time.monotonic()
             if status.state is not before:
                 # What has just moved may soon move again.
@@ -170,18 +172,28 @@ class RemoteEngine:
             if status.state.ended:
                 return status, started or now
             if now >= deadline:
-                cause = causes.TIMED_OUT
-                raise TransientFailure(self._told(job, remote_id, cause, f"still {status.state} at its deadline"))
+                log = self._log(running, within=0)
+                raise TransientFailure(self._told(running, causes.TIMED_OUT, f"still {status.state} at its deadline", log))
             self._pause(min(next(waits), max(deadline - now, 0.0)))
 
-    def _answer(self, job: JobDescription, token: str, remote_id: str, status: Status, console: str) -> JobReport:
-        """What the job has reported. Raises what it reported instead, or the cause why there is nothing."""
+    def _look(self, running: _Running, longest: float) -> Status:
+        what = f"{_title(running.job)}: looking at {running.remote_id} on {self.name}"
         try:
-            answer = _ANSWER.validate_json(read_bytes(_report(self.settings, token), self.settings))
+            return persist(lambda: self.control.status(running.remote_id), what, self._pause, longest=longest, tries=LOOKS)
+        except Failure as failure:
+            raise type(failure)(f"{failure}\n{running.console}") from failure
+
+    def _answer(self, running: _Running, status: Status) -> JobReport:
+        """What the job has reported. Raises what it reported instead, or the cause why there is nothing."""
+        job, console = running.job, running.console
+        try:
+            answer = _ANSWER.validate_json(read_bytes(_report(self.settings, running.token), self.settings))
         except FileNotFoundError:
-            log = self._log(remote_id)
+            # One without room has never printed anything, and one that somebody stopped needs no explanation.
+            needless = causes.name(status.state, status.reason) in (causes.CAPACITY, causes.STOPPED)
+            log = self._log(running, within=0 if needless else LOG_SECONDS)
             cause = causes.name(status.state, status.reason, log)
-            raise cause.kind(self._told(job, remote_id, cause, status.reason, log)) from None
+            raise cause.kind(self._told(running, cause, status.reason, log)) from None
         except ValidationError as error:
             raise ConfigurationFailure(
                 f"{_title(job)} on {self.name}: its report is not of this version: {error.errors()[0]['msg']}. What is deployed "
@@ -198,22 +210,18 @@ class RemoteEngine:
         # Spark hands what has happened to an executor, or to S3, to the program as an error like any other.
         named = causes.particular(f"{answer.message}\n{answer.trace}")
         found = named or causes.Cause("job error", RuntimeError, "")
-        raise found.kind(self._told(job, remote_id, found, answer.message, answer.trace.splitlines()[-30:]))
+        raise found.kind(self._told(running, found, answer.message, answer.trace.splitlines()[-30:]))
 
-    def _told(self, job: JobDescription, remote_id: str, cause: causes.Cause, reason: str, log: list[str] | None = None) -> str:
+    def _told(self, running: _Running, cause: causes.Cause, reason: str, log: list[str]) -> str:
         """A failure as people read it: what, why, what to do, where to look, the last lines of the log."""
-        log = self._log(remote_id) if log is None else log
         why = f"{cause.name}: {reason.strip()}" if reason.strip() else cause.name
         tail = ["Last lines of its log:", *(f"  {line}" for line in log)] if log else []
-        said = f"{_title(job)} on {self.name}: {why}{'' if why.endswith('.') else '.'} {cause.advice}".rstrip()
-        return "\n".join([said, self.control.console(remote_id), *tail])
+        said = f"{_title(running.job)} on {self.name}: {why}{'' if why.endswith('.') else '.'} {cause.advice}".rstrip()
+        return "\n".join([said, running.console, *tail])
 
-    def _log(self, remote_id: str) -> list[str]:
-        try:
-            return self.control.log_tail(remote_id)
-        except Exception as error:
-            # A log that cannot be read must not hide what it was to explain.
-            return [f"(the log cannot be read: {error})"]
+    def _log(self, running: _Running, within: float) -> list[str]:
+        longest = self.settings.poll_seconds
+        return last_words(self.control, running.remote_id, running.heard, self._pause, longest=longest, within=within)
 
     def _abandon(self, record: launches.Opened) -> None:
         """Stop what is launched; what cannot be stopped now stays on record for the reaper."""
@@ -237,6 +245,17 @@ class RemoteEngine:
     def _pause(self, seconds: float) -> None:
         if self.stop.wait(seconds):
             raise Stopped(f"the run was told to stop; its job on {self.name} is stopped first")
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A job that its service has, and what is heard of it."""
+
+    job: JobDescription
+    token: str
+    remote_id: str
+    console: str
+    heard: Reporting
 
 
 def _workload(job: JobDescription) -> Workload:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -26,15 +27,22 @@ if TYPE_CHECKING:
     from retail_lake.config import Settings
 
 LISTEN_SECONDS: Final = 2.0
+KEPT: Final = 30
+"""Lines of a job's output that a failure may show."""
 SHOWN: Final = 20_000
 """Characters of a job's output that one event shows; of more that came at once, the last ones."""
 
 
 @dataclass(frozen=True)
-class Arguments:
+class _Reporting:
     """See `engines.control.Reporting`."""
 
     arguments: tuple[str, ...]
+    messages: _Messages
+
+    def last_lines(self) -> Sequence[str]:
+        """See `Reporting`."""
+        return self.messages.last_lines()
 
 
 class PipesChannel:
@@ -49,7 +57,7 @@ class PipesChannel:
         return client("s3", self.settings)
 
     @contextmanager
-    def open(self, launch_name: str, token: str) -> Iterator[Arguments]:
+    def open(self, launch_name: str, token: str) -> Iterator[_Reporting]:
         """See `Channel.open`. All of a session's objects are below `<artifacts>/jobs/<token>/pipes/` and go at its end.
 
         Raises a `Failure` if S3 does not take the first of them.
@@ -60,15 +68,16 @@ class PipesChannel:
         def heard(said: str) -> None:
             self._context.log.info(said if said.startswith(launch_name) else f"{launch_name}: {said}")
 
+        messages = _Messages(bucket, self._s3, folder, heard)
         session = dg.open_pipes_session(
             self._context,  # type: ignore[arg-type]
             _Context(bucket=bucket, client=self._s3, key_prefix=folder),
-            _Messages(bucket, self._s3, folder, heard),
+            messages,
         )
         try:
             with session as opened:
                 given = opened.get_bootstrap_cli_arguments()
-                yield Arguments(tuple(part for pair in given.items() for part in pair))
+                yield _Reporting(tuple(part for pair in given.items() for part in pair), messages)
         finally:
             self._clear(bucket, folder)
 
@@ -124,6 +133,15 @@ class _Messages(PipesS3MessageReader):
         self._folder = folder
         self._heard = heard
         self._begun: dict[str, str] = {}
+        self._last: deque[str] = deque(maxlen=KEPT)
+        self._looking = threading.Lock()
+        self._look: Callable[[], None] = lambda: None
+
+    def last_lines(self) -> list[str]:
+        """The last lines that were printed, up to now."""
+        self._look()
+        with self._looking:
+            return [*self._last, *(begun for begun in self._begun.values() if begun.strip())]
 
     @property
     def expected_writer_count(self) -> int:
@@ -141,7 +159,8 @@ class _Messages(PipesS3MessageReader):
         """Listen until the end of the block."""
         ended = threading.Event()
         with self.get_params() as params:
-            listener = threading.Thread(target=self._listen, args=(handler, params, ended), name="pipes", daemon=True)
+            self._look = partial(self._take_new, handler, params)
+            listener = threading.Thread(target=self._listen, args=(ended,), name="pipes", daemon=True)
             listener.start()
             try:
                 yield params
@@ -149,10 +168,16 @@ class _Messages(PipesS3MessageReader):
                 ended.set()
                 listener.join()
 
-    def _listen(self, handler: PipesMessageHandler, params: dict[str, Any], ended: threading.Event) -> None:
+    def _listen(self, ended: threading.Event) -> None:
         last = False
         while not last:
             last = ended.wait(LISTEN_SECONDS)
+            self._look()
+        if rest := "\n".join(self._begun.values()).strip():
+            self._heard(rest)
+
+    def _take_new(self, handler: PipesMessageHandler, params: dict[str, Any]) -> None:
+        with self._looking:
             try:
                 while chunk := self.download_messages_chunk(self.counter, params):
                     self.counter += 1
@@ -160,8 +185,6 @@ class _Messages(PipesS3MessageReader):
             except Exception:
                 # A connection lost is one that the next look may have again; anything else is worth knowing, and no more.
                 handler.report_pipes_framework_exception(f"{type(self).__name__} {self._folder}", sys.exc_info())
-        if rest := "\n".join(self._begun.values()).strip():
-            self._heard(rest)
 
     def _take(self, handler: PipesMessageHandler, chunk: str) -> None:
         printed = []
@@ -179,4 +202,5 @@ class _Messages(PipesS3MessageReader):
         """The lines that are whole now; what has only begun waits for its rest."""
         whole, _, begun = (self._begun.get(stream, "") + text).rpartition("\n")
         self._begun[stream] = begun
+        self._last.extend(whole.splitlines())
         return f"{whole}\n" if whole else ""

@@ -20,6 +20,7 @@ from retail_lake_tests.aws import spark_submit
 from retail_lake_tests.aws.emr_serverless import spark_of
 from retail_lake_tests.aws.job import End, Job, Outcome, Phase, Unstartable
 from retail_lake_tests.aws.processes import Program
+from retail_lake_tests.aws.runtime import LATE
 from retail_lake_tests.aws.service import ACCOUNT, REGION, AwsError, Call, Service
 
 _MOST_STEPS = 256
@@ -237,8 +238,9 @@ class Emr(Service):
         write(f"{logs}/stderr.gz", report)
         write(f"{logs}/stdout.gz", "")
         container = f"{logs.partition('/steps/')[0]}/containers/{step.application}/container_{step.application[12:]}_01_000001"
-        write(f"{container}/stdout.gz", step.job.text("stdout"))
-        write(f"{container}/stderr.gz", step.job.text("stderr"))
+        # Each machine copies its own: the two do not come together.
+        write(f"{container}/stdout.gz", step.job.text("stdout"), 2 * LATE)
+        write(f"{container}/stderr.gz", step.job.text("stderr"), 2 * LATE)
 
     def describe_step(self, params: dict[str, Any], call: Call) -> dict[str, Any]:
         """Where a step stands now."""

@@ -23,6 +23,9 @@ from retail_lake_tests.aws.spark_image import SparkImage
 if TYPE_CHECKING:
     from retail_lake_tests.aws.server import Aws
 
+LATE = 0.5
+"""Seconds after a job's end until its log is in S3, where services take minutes."""
+
 
 class Runtime:
     """Runs jobs of one AWS. `spark_packages` by Spark version (`3.5`): where another PySpark than this process's is."""
@@ -34,6 +37,7 @@ class Runtime:
         self.spark_packages: dict[str, Path] = {}
         self.jobs: list[Job] = []
         self._logging = threading.Lock()
+        self._copies: list[threading.Timer] = []
 
     @cached_property
     def s3(self) -> Any:
@@ -93,18 +97,26 @@ class Runtime:
             lines = [line for line in data.decode(errors="replace").splitlines() if line]
             backend.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])
 
-    def archive_log(self, uri: str, text: str) -> None:
-        """A gzipped log file in S3, where services put them when a job has ended."""
+    def archive_log(self, uri: str, text: str, late: float = LATE) -> None:
+        """A gzipped log file in S3, where services put them some time after a job has ended: `late` in seconds."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        self.s3.put_object(Bucket=bucket, Key=key, Body=gzip.compress(text.encode()))
+        file = {"Bucket": bucket, "Key": key, "Body": gzip.compress(text.encode())}
+        copy = threading.Timer(late, self.s3.put_object, kwargs=file)
+        copy.daemon = True
+        self._copies.append(copy)
+        copy.start()
 
     def stop(self) -> None:
-        """End every job and wait for it, and forget them."""
+        """End every job and wait for it, and forget them, with the logs that are not there yet."""
         for job in self.jobs:
             job.cancel()
         for job in self.jobs:
             job.wait(30)
         self.jobs.clear()
+        for copy in self._copies:
+            copy.cancel()
+            copy.join()
+        self._copies.clear()
 
     def close(self) -> None:
         """End every job and unmount the buckets."""

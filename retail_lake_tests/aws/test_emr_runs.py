@@ -23,7 +23,9 @@ PYTHON = "./environment/bin/python"
 
 
 def _log(mini: Mini, key: str) -> str:
-    return gzip.decompress(mini.s3.get_object(Bucket=mini.aws.s3.bucket, Key=f"mini/{key}")["Body"].read()).decode()
+    where = {"Bucket": mini.aws.s3.bucket, "Key": f"mini/{key}"}
+    until(lambda: mini.s3.list_objects_v2(Bucket=where["Bucket"], Prefix=where["Key"])["KeyCount"], lambda found: found == 1)
+    return gzip.decompress(mini.s3.get_object(**where)["Body"].read()).decode()
 
 
 def _found(text: str) -> list[Any]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from retail_lake.config import Settings
 from retail_lake.engines import causes
-from retail_lake.engines.control import Status
+from retail_lake.engines.control import Quiet, Status
 from retail_lake.engines.emr import Emr
 from retail_lake.engines.emr_serverless import EmrServerless
 from retail_lake.engines.glue import Glue
+from retail_lake.engines.last_words import last_words
 from retail_lake_tests.aws.account import Account, prepare
 from retail_lake_tests.aws.mini import Mini, until
 from retail_lake_tests.aws.server import Aws
@@ -55,8 +57,7 @@ def _ended(mini: Mini, settings: Settings, service: str) -> tuple[Status, list[s
         added = aws.client("emr").add_job_flow_steps(JobFlowId=settings.emr_cluster, Steps=steps)
         control, remote_id = Emr(settings), f"{settings.emr_cluster}/{added['StepIds'][0]}"
     status = until(lambda: control.status(remote_id), lambda s: s.state.ended)
-    aws.runtime.jobs[-1].wait(20)
-    return status, control.log_tail(remote_id)
+    return status, last_words(control, remote_id, Quiet(), time.sleep, longest=0.1, within=20)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -65,3 +66,6 @@ def test_the_cause_is_named(aws: Aws, mini: Mini, account: Account, service: str
     aws.faults.order_job(service, fault)
     status, log = _ended(mini, account.settings, service)
     assert causes.name(status.state, status.reason, log).name == CAUSES[fault], (status, log)
+    if fault == "fails":
+        # In the program's own words, wherever the service keeps them, and however late.
+        assert "RuntimeError: the test ordered this job to fail" in log

@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from retail_lake.config import EngineName, Settings
-from retail_lake.engines.control import Launch, State, Status
+from retail_lake.engines.control import Launch, Log, State, Status
 from retail_lake.jobs.description import DayReport, FailureReport, JobDescription, JobReport
 from retail_lake.storage import list_files, read_bytes, write_bytes
 from retail_lake_tests.s3 import S3Server
@@ -82,6 +82,8 @@ class Act:
     reports: bool = True
     reason: str = ""
     log: tuple[str, ...] = ()
+    log_after: int = 0
+    """Looks at its log until that is there."""
 
 
 @dataclass
@@ -177,9 +179,10 @@ class Service:
     def console(self, remote_id: str) -> str:
         return f"https://console.example/{remote_id}"
 
-    def log_tail(self, remote_id: str, lines: int = 30) -> list[str]:
+    def log_tail(self, remote_id: str, lines: int = 30) -> Log:
         self._called("log_tail")
-        return list(self.jobs[remote_id].act.log)
+        act = self.jobs[remote_id].act
+        return Log(act.log) if self.calls.count("log_tail") > act.log_after else Log(arrived=False)
 
 
 def on_s3(settings: Settings, below: str) -> list[str]:

@@ -6,17 +6,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from retail_lake.config import Settings
 from retail_lake.cost import ledger
-from retail_lake.engines import launches
+from retail_lake.engines import launches, remote
 from retail_lake.engines.base import Stopped
-from retail_lake.engines.control import Quiet, State
+from retail_lake.engines.control import Log, Quiet, State
 from retail_lake.engines.remote import LOOKS, SUBMITS, RemoteEngine
-from retail_lake.failure import ConfigurationFailure, DataFailure, TransientFailure
+from retail_lake.failure import ConfigurationFailure, DataFailure, Failure, TransientFailure
 from retail_lake.jobs.description import DataFile, FailureReport, JobDescription, PinnedInput
 from retail_lake.storage import read_bytes
 from retail_lake_tests.engines.service import (
@@ -35,6 +36,13 @@ from retail_lake_tests.engines.service import (
 from retail_lake_tests.s3 import S3Server
 
 MAY_4 = date(2026, 5, 4)
+
+
+class Heard(Quiet):
+    """A channel that has heard something of a job."""
+
+    def last_lines(self) -> tuple[str, ...]:
+        return ("3 rows staged",)
 
 
 def booked(settings: Settings) -> list[ledger.Used]:
@@ -98,7 +106,7 @@ def test_a_service_that_stays_full_is_a_transient_failure_called_capacity(settin
 def test_a_service_that_stays_silent_gives_the_job_up_and_stops_it(settings: Settings, service: Service) -> None:
     service.act = Act(looks=-1)
     service.refuse("status", *[UNANSWERED] * LOOKS)
-    with pytest.raises(TransientFailure, match="looking at jr_1"):
+    with pytest.raises(TransientFailure, match=r"looking at jr_1(.|\n)*https://console.example/jr_1"):
         RemoteEngine(settings, service).run(job_of(settings))
     assert service.only.cancelled and on_s3(settings, "launches") == []
 
@@ -174,6 +182,40 @@ def test_a_log_that_cannot_be_read_hides_nothing(settings: Settings, service: Se
     service.refuse("log_tail", DENIED)
     with pytest.raises(ConfigurationFailure, match=r"out of memory(.|\n)*the log cannot be read"):
         RemoteEngine(settings, service).run(job_of(settings))
+
+
+def test_a_log_that_comes_late_is_waited_for(settings: Settings, service: Service) -> None:
+    trace = ("Traceback (most recent call last):", "KeyError: 'x'")
+    service.act = Act(State.FAILED, reports=False, reason="finished with failed status", log=trace, log_after=4)
+    with pytest.raises(RuntimeError, match=r"driver error(.|\n)*KeyError: 'x'"):
+        RemoteEngine(settings, service).run(job_of(settings))
+
+
+def test_a_log_that_never_comes_is_made_up_for_by_what_was_heard(
+    settings: Settings, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "LOG_SECONDS", 0.2)
+    service.act = Act(State.FAILED, reports=False, reason="finished with failed status", log_after=10**6)
+    with pytest.raises(TransientFailure, match=r"lost without a report(.|\n)*  3 rows staged"):
+        RemoteEngine(settings, service).heard(Heard(), threading.Event()).run(job_of(settings))
+    assert service.calls.count("log_tail") > 1
+
+
+@pytest.mark.parametrize("act", [Act(State.FAILED, reports=False, reason=str(FULL)), Act(State.STOPPED, reports=False)])
+def test_no_log_is_waited_for_where_there_is_none_to_come(settings: Settings, service: Service, act: Act) -> None:
+    service.act = replace(act, log_after=10**6)
+    with pytest.raises(Failure):
+        RemoteEngine(settings, service).run(job_of(settings))
+    assert service.calls.count("log_tail") == 1
+
+
+def test_a_run_that_is_told_to_stop_waits_for_no_log(settings: Settings, service: Service) -> None:
+    stop = threading.Event()
+    service.act = Act(State.FAILED, reports=False, log_after=10**6)
+    service.log_tail = lambda remote_id, lines=30: (stop.set(), Log(arrived=False))[1]  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        RemoteEngine(settings, service).heard(Quiet(), stop).run(job_of(settings))
+    assert on_s3(settings, "launches") == [] and [used.succeeded for used in booked(settings)] == [False]
 
 
 def test_a_hanging_job_is_stopped_at_its_deadline(s3: S3Server, service: Service) -> None:

@@ -16,7 +16,7 @@ from botocore.stub import ANY, Stubber
 from retail_lake.config import Settings
 from retail_lake.deploy.artifact import Artifact
 from retail_lake.engines import emr, emr_serverless, glue, logs, open_control, open_engine
-from retail_lake.engines.control import Launch, State
+from retail_lake.engines.control import Launch, Log, State
 from retail_lake.failure import ConfigurationFailure
 from retail_lake.storage import write_bytes
 
@@ -145,7 +145,7 @@ def test_glue_stops_a_run_and_shows_its_log(settings: Settings, stub: Stub) -> N
     stream = {"logGroupName": "/aws-glue/jobs/error", "logStreamName": "jr_1", "limit": 2, "startFromHead": False}
     stub("logs").add_client_error("get_log_events", "ResourceNotFoundException", expected_params=stream)
     stub("logs").add_response("get_log_events", {"events": [{"message": "one\ntwo\n"}, {"message": "three\n"}]})
-    assert service.log_tail("jr_1", 2) == ["two", "three"]
+    assert service.log_tail("jr_1", 2) == Log(("two", "three"))
     assert service.console("jr_1").endswith("gluestudio/home?region=us-east-1#/job/retail-lake/run/jr_1")
 
 
@@ -280,13 +280,19 @@ def test_emr_s_steps_are_found_watched_and_stopped(settings: Settings, stub: Stu
 
 
 def test_the_end_of_a_log_on_s3(tmp_path: Path, settings: Settings) -> None:
-    packed, plain, empty = (f"{tmp_path}/{name}" for name in ("stderr.gz", "stdout", "empty.gz"))
-    write_bytes(packed, gzip.compress("".join(f"line {n}\n" for n in range(100)).encode()), settings)
-    write_bytes(plain, b"only\n", settings)
-    write_bytes(empty, gzip.compress(b""), settings)
-    assert logs.s3_tail(settings, [f"{tmp_path}/none.gz", empty, packed, plain], 2) == ["line 98", "line 99"]
-    assert logs.s3_tail(settings, [empty, plain], 2) == ["only"]
-    assert logs.s3_tail(settings, [f"{tmp_path}/none"], 2) == []
+    folder = str(tmp_path / "driver")
+    assert logs.s3_tail(settings, folder, 4) == Log((), arrived=False)
+    write_bytes(f"{folder}/stdout.gz", gzip.compress(b""), settings)
+    assert logs.s3_tail(settings, folder, 4) == Log(())
+    write_bytes(f"{folder}/stderr.gz", gzip.compress("".join(f"line {n}\n" for n in range(100)).encode()), settings)
+    assert logs.s3_tail(settings, folder, 4) == Log(("line 98", "line 99"))
+    write_bytes(f"{folder}/stdout.gz", gzip.compress(b"only\n"), settings)
+    assert logs.s3_tail(settings, folder, 4) == Log(("line 98", "line 99", "only"))
+
+
+def test_a_cluster_that_keeps_no_logs_has_none_to_wait_for(settings: Settings, stub: Stub) -> None:
+    stub("emr").add_response("describe_cluster", {"Cluster": {"Id": "j-1"}}, {"ClusterId": "j-1"})
+    assert emr.Emr(settings).log_tail("j-1/s-1") == Log((), arrived=True)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 LAUNCH = """
 import json, resource, sys
 from pathlib import Path
-from retail_lake.engines.control import State, Status
+from retail_lake.engines.control import Log, State, Status
 from retail_lake.engines.remote import RemoteEngine
 from retail_lake.jobs.description import JobDescription, JobReport
 from retail_lake.lake.plan import plan
@@ -126,7 +126,7 @@ class Taken:
         return ""
 
     def log_tail(self, remote_id, lines=30):
-        return []
+        return Log()
 
 
 def peak():
