@@ -15,6 +15,7 @@ from retail_lake.orchestration.alive import is_over
 from retail_lake.orchestration.due import Day
 from retail_lake.orchestration.graph import Graph, table_key, warehouse_key
 from retail_lake.orchestration.ranges import range_of
+from retail_lake.orchestration.step import TABLE_JOBS
 
 _UNDER_WAY: Final = [dg.DagsterRunStatus.QUEUED, *IN_PROGRESS_RUN_STATUSES]
 
@@ -25,7 +26,7 @@ def in_flight(instance: dg.DagsterInstance, graph: Graph) -> dict[str, set[Day]]
     tables = [(table_key(t), t) for t in graph.tables.values()] + [(warehouse_key(t), t) for t in graph.gold()]
     found: dict[str, set[Day]] = defaultdict(set)
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
-        if is_over(run):
+        if run.job_name not in TABLE_JOBS or is_over(run):
             continue
         asked = range_of(run.tags)
         days = asked.days if asked else []

@@ -27,6 +27,7 @@ from retail_lake.orchestration.failed import BadDays, marked
 from retail_lake.orchestration.flow import AssetResult, Flow
 from retail_lake.orchestration.graph import Graph
 from retail_lake.orchestration.provenance import provenance
+from retail_lake.orchestration.run import IMPLICIT_JOB
 from retail_lake.orchestration.standing import standing
 from retail_lake.orchestration.workers import Workers
 
@@ -35,6 +36,8 @@ Materialize = Callable[..., Any]
 
 
 BUILD_DAYS: Final = "build_days"
+TABLE_JOBS: Final = frozenset({IMPLICIT_JOB, BUILD_DAYS})
+"""The jobs that build tables, and all of them where a run selects none. Others, `maintenance` say, select none either."""
 Progress = Callable[[str], None]
 _log: Final = logging.getLogger(__name__)
 _WATCHER: ContextVar[tuple[Progress | None, list[AssetResult]] | None] = ContextVar("watcher", default=None)
