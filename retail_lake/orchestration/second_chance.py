@@ -5,7 +5,8 @@ Belongs here: which failed runs are asked for again, and when. Does not: the kin
 
 It looks at what is there and keeps no cursor: a run that was asked for again is known by the tag of the run that came of it,
 so that nothing is lost with a daemon that dies and nothing is asked for twice. What is a matter of data, of configuration or a
-bug would fail the same way, and is left to people. So is a run of the command line: whoever started it has seen it fail.
+bug would fail the same way, and is left to people. So is a run of the command line: whoever started it has seen it fail. Only
+runs of tables are asked for again: `maintenance` comes by itself the next night, and nothing waits for it.
 
 Without postponed annotations: Dagster reads the sensor's own.
 """
@@ -21,6 +22,7 @@ from retail_lake.orchestration.alive import PROCESS_TAG
 from retail_lake.orchestration.failed import AGAIN_TAG, FAILURE_TAG
 from retail_lake.orchestration.graph import WAREHOUSE
 from retail_lake.orchestration.run import PARTITION, RANGE_END, RANGE_START
+from retail_lake.orchestration.step import TABLE_JOBS
 
 NAME: Final = "second_chance"
 SECONDS: Final = 60
@@ -75,7 +77,8 @@ def _failed(instance: dg.DagsterInstance, now: datetime) -> Iterator[tuple[dg.Ru
     for record in instance.get_run_records(wanted, ascending=True):
         run, ended = record.dagster_run, datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
         chance = _chance(run)
-        if chance < CHANCES and PROCESS_TAG not in run.tags and now - ended < FORGOTTEN and not _settled(instance, record):
+        ours = run.job_name in TABLE_JOBS and PROCESS_TAG not in run.tags
+        if ours and chance < CHANCES and now - ended < FORGOTTEN and not _settled(instance, record):
             yield record, ended + PAUSE * 4**chance
 
 
@@ -88,7 +91,8 @@ def _settled(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
     # The storage's clock may know seconds only; its ids tell who came later.
     near = dg.RunsFilter(tags=same, created_after=record.create_timestamp - timedelta(seconds=2))
     later = [r.dagster_run for r in instance.get_run_records(near) if r.storage_id > record.storage_id]
-    return any(r.status is not dg.DagsterRunStatus.CANCELED and _takes_in(r.asset_selection, run.asset_selection) for r in later)
+    going = [r for r in later if r.job_name in TABLE_JOBS and r.status is not dg.DagsterRunStatus.CANCELED]
+    return any(_takes_in(r.asset_selection, run.asset_selection) for r in going)
 
 
 def _takes_in(selection: Set[dg.AssetKey] | None, other: Set[dg.AssetKey] | None) -> bool:

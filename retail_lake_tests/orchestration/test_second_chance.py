@@ -11,12 +11,15 @@ import dagster as dg
 import pytest
 
 from retail_lake.config import Settings
-from retail_lake.failure import DataFailure, TransientFailure
+from retail_lake.failure import ConfigurationFailure, DataFailure, TransientFailure
 from retail_lake.orchestration import flow as flow_module
+from retail_lake.orchestration.graph import Graph
 from retail_lake.orchestration.instance import open_instance
+from retail_lake.orchestration.maintenance import maintenance
+from retail_lake.orchestration.resources import resource
 from retail_lake.orchestration.run import RANGE_END, RANGE_START, materialize_range
 from retail_lake.orchestration.second_chance import second_chance
-from retail_lake_tests.orchestration.fakes import TABLES, FakeFlow, fake_definitions, fake_settings
+from retail_lake_tests.orchestration.fakes import INPUTS, TABLES, FakeFlow, fake_definitions, fake_settings
 
 FIRST, LAST = date(2017, 1, 1), date(2017, 1, 3)
 DAYS = {RANGE_START: str(FIRST), RANGE_END: str(LAST)}
@@ -94,7 +97,10 @@ def test_a_chance_that_succeeds_is_the_end_of_it(settings: Settings, instance: d
     assert asked_for(settings, instance, after=timedelta(hours=5)) == []
 
 
-@pytest.mark.parametrize("error", [DataFailure("not a file"), KeyError("a bug")], ids=["data", "bug"])
+WILL_FAIL_AGAIN = {"data": DataFailure("not a file"), "configuration": ConfigurationFailure("no role"), "bug": KeyError("a bug")}
+
+
+@pytest.mark.parametrize("error", WILL_FAIL_AGAIN.values(), ids=WILL_FAIL_AGAIN)
 def test_what_would_fail_again_is_not_asked_for(settings: Settings, instance: dg.DagsterInstance, error: Exception) -> None:
     run(settings, instance, {"silver.people": error})
     assert asked_for(settings, instance, after=timedelta(hours=5)) == []
@@ -111,6 +117,29 @@ def test_other_days_or_fewer_tables_do_not_count(settings: Settings, instance: d
     run(settings, instance, {}, tags={**DAYS, RANGE_END: "2017-01-02"})
     run(settings, instance, {}, asset_selection=PEOPLE[:1])
     assert len(asked_for(settings, instance, after=timedelta(hours=5))) == 1
+
+
+def maintain(settings: Settings, instance: dg.DagsterInstance) -> str:
+    """The nightly job, while the lake is away: the id of its run."""
+
+    def away() -> Any:
+        raise THROTTLED
+
+    job = maintenance(Graph(settings, TABLES, INPUTS))
+    return str(job.execute_in_process(instance=instance, resources={"lake": resource(away)}, raise_on_error=False).run_id)
+
+
+def test_maintenance_is_left_to_its_next_night(settings: Settings, instance: dg.DagsterInstance) -> None:
+    failed = instance.get_run_by_id(maintain(settings, instance))
+    assert failed is not None and failed.tags["retail-lake/again"] == "true"
+    assert asked_for(settings, instance, after=timedelta(hours=5)) == []
+
+
+def test_maintenance_is_no_run_of_all_tables(settings: Settings, instance: dg.DagsterInstance) -> None:
+    run(settings, instance, {"gold.dim_person": THROTTLED}, asset_selection=PEOPLE[1:], tags={})
+    maintain(settings, instance)
+    (request,) = asked_for(settings, instance, after=minutes(6))
+    assert request.asset_selection == PEOPLE[1:]
 
 
 def test_old_failures_and_those_of_the_command_line_are_left_to_people(settings: Settings, instance: dg.DagsterInstance) -> None:
