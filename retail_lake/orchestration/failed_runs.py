@@ -23,7 +23,7 @@ from retail_lake.failure import BUG, KINDS, TRANSIENT
 from retail_lake.orchestration.checks import DAY, WHOLE
 from retail_lake.orchestration.failed import FAILURE_TAG
 from retail_lake.orchestration.run import IMPLICIT_JOB, RANGE_END, RANGE_START
-from retail_lake.orchestration.step import BUILD_DAYS
+from retail_lake.orchestration.step import TABLE_JOBS
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -39,7 +39,10 @@ DIED: Final = "died"
 _MOST_FAILED, _MOST_RUNS = 200, 1_000
 _TOLD: Final = {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STEP_FAILURE}
 _NEXT: Final[Mapping[str, str]] = {
-    TRANSIENT: "It is tried again by itself a few times. If it does not pass, look at the service or the disk that it names.",
+    TRANSIENT: (
+        "It is tried again by itself: what builds tables a few times, maintenance the next night. If it does not pass, look at"
+        " the service or the disk that it names."
+    ),
     "data": "Look at the data that the run names; have the source corrected, then build the days again.",
     "configuration": "Set right what it names (`retail-lake doctor` checks the rest), then build the days again.",
     BUG: "The run's log has the stack trace: report it to whoever maintains the code.",
@@ -79,7 +82,8 @@ class FailedRuns:
         open_: dict[Place, _Problem] = {}
         for record in self._finished(instance, now, open_runs):
             outcome = self._outcome(instance, record)
-            for place in outcome.settled:
+            # A run that said no day of a table that has days failed as a whole: whatever day is built since shows that it can be.
+            for place in outcome.settled | {(name, None) for name, _ in outcome.settled}:
                 if problem := open_.pop(place, None):
                     problem.places.discard(place)
             new = _Problem(record, record, outcome)
@@ -119,7 +123,7 @@ class FailedRuns:
         last = run.tags.get(RANGE_END) or first
         days = _days(first, last)
         chosen = [".".join(key.path) for key in run.asset_selection or ()]
-        if not chosen and run.job_name in (IMPLICIT_JOB, BUILD_DAYS):
+        if not chosen and run.job_name in TABLE_JOBS:
             gold = [t.name for t in self._known.tables.values() if t.layer == "gold"]
             chosen = [*self._known.tables, *(f"warehouse.{name}" for name in gold)]
         return frozenset((name, day) for name in chosen or [run.job_name] for day in (days if self._by_day(name) else [None]))

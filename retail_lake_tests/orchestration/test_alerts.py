@@ -117,6 +117,18 @@ def test_a_wrong_setting_is_told_once_and_its_end_once(world: World) -> None:
     assert world.tick() == []
 
 
+def test_a_run_that_said_no_day_is_settled_by_any_day_of_its_table(world: World) -> None:
+    job = fake_definitions(world.settings, world.flow).resolve_implicit_global_asset_job_def()
+    lines = [dg.AssetKey(["silver", "lines"])]
+    job.execute_in_process(instance=world.instance, asset_selection=lines, raise_on_error=False)
+    told = "CRITICAL: silver.lines not built: configuration failure"
+    assert headings(world.tick()) == [told]
+    world.run(FIRST, FIRST, ["silver.people", "gold.dim_person"])
+    assert world.tick() == [], "others were built"
+    world.run(SECOND, SECOND, ["silver.lines"])
+    assert headings(world.tick()) == [told.replace("CRITICAL", "RESOLVED")]
+
+
 def test_what_passes_by_itself_is_told_when_it_does_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("retail_lake.orchestration.flow.ATTEMPTS", 1)
     world.flow.raises = {"bronze.people": TransientFailure("S3 does not answer")}
