@@ -11,7 +11,7 @@ or on clocks. Memory is bounded by the largest folder.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Final, NamedTuple, Protocol
 
@@ -62,10 +62,18 @@ class Look(NamedTuple):
 
 
 def look(
-    book: Book, lister: Lister, settings: Settings, *, newest: int, turn: str = "", folders: int = FOLDERS, keys: int = KEYS
+    book: Book,
+    lister: Lister,
+    settings: Settings,
+    *,
+    newest: int,
+    turn: str = "",
+    folders: int = FOLDERS,
+    keys: int = KEYS,
+    goes_on: Callable[[], bool] = lambda: True,
 ) -> Look:
     """Look at one dataset: its `newest` day folders, what is in none, and the older ones that come after `turn`, until
-    there were `folders` of them or they had `keys` keys."""
+    there were `folders` of them or they had `keys` keys, or for as long as it `goes_on`, but one in any case."""
     root = f"{book.landing.system}/{book.landing.dataset}"
     tree = _tree(lister, root)
     split = max(0, len(tree.days) - newest)
@@ -78,7 +86,7 @@ def look(
     listed = came_to = 0
     pending = [folder for folder in older if _in_order(folder) > turn] or older
     for folder in pending[:folders]:
-        if listed >= keys:
+        if listed >= keys or (came_to and not goes_on()):
             break
         found = _below(lister, root, folder)
         listed += len(found)

@@ -65,14 +65,14 @@ class _Message(NamedTuple):
 def drain(
     settings: Settings, take: Callable[[Sequence[Arrival]], None], goes_on: Callable[[], bool], *, portion: int = PORTION
 ) -> Drained:
-    """Take what the queue has, a portion at a time, for as long as `goes_on`. When `take` returns, its arrivals are on record;
-    what it raises leaves the portion in the queue."""
+    """Take what the queue has, a portion at a time, for as long as it `goes_on`: what was received by then is still taken. When
+    `take` returns, its arrivals are on record; what it raises leaves the portion in the queue."""
     drained = Drained()
     sqs = client("sqs", settings)
     with _asking(settings), ThreadPoolExecutor(_AT_ONCE) as pool:
         while not drained.emptied and goes_on():
             messages: list[_Message] = []
-            while len(messages) < portion and not drained.emptied:
+            while len(messages) < portion and not drained.emptied and goes_on():
                 # One call tells whether there is anything at all.
                 calls = _AT_ONCE if messages or drained.messages else 1
                 found = [m for some in pool.map(lambda _: _receive(sqs, settings), range(calls)) for m in some]

@@ -27,9 +27,10 @@ from retail_lake.arrivals.waiting import Request, load, save
 from retail_lake.config import Settings
 from retail_lake.contract import Landing, Table
 
-DRAINING: Final = 60.0
-LISTING: Final = 60.0
-"""Seconds after which a look begins no further portion, or dataset."""
+DRAINING: Final = 25.0
+TAKING: Final = 40.0
+"""Seconds from a look's beginning after which it receives no more messages, and after which it lists no more folders: the next
+one does. Dagster gives a tick 60, and then lets go of it; the rest is for what is to be done with what came."""
 DAYS: Final = 500
 REQUESTS: Final = 10
 """Waiting days that a look opens, and requests that are under way at a time."""
@@ -83,11 +84,12 @@ class Tick:
     tell: Callable[[Told], None]
     built: Callable[[], Built]
     lister: Lister | None = None
+    seconds: Callable[[], float] = time.monotonic
 
     def look(self, cursor: Cursor) -> Looked:
         """Take in what arrived, then say what is to be asked for. A second look that finds nothing new says the same again,
         until what it asked for has become a run."""
-        looked = Looked(cursor)
+        looked, began = Looked(cursor), self.seconds()
         # One for all: what a look takes in settles together, however long it takes.
         self._moment = self.now()
         waiting = load(self.settings)
@@ -99,8 +101,8 @@ class Tick:
         intake = Intake.of(self.settings, landings, waiting, lambda: self._moment)
         before = waiting.model_dump_json()
         if self.settings.arrival_queue:
-            self._drain(intake, looked)
-        self._list(intake, looked)
+            self._drain(intake, looked, lambda: self.seconds() - began < DRAINING)
+        self._list(intake, looked, lambda: self.seconds() - began < TAKING)
         self._confirm(intake, {table.full_name for table in self.tables})
         self._think_of_quiet_days(intake, looked.cursor)
         self._judge(intake, feeds, looked)
@@ -113,8 +115,7 @@ class Tick:
             looked.said.append(f"{taken.strange:,} files are of no dataset that a table reads, as {', '.join(taken.strangers)}")
         return looked
 
-    def _drain(self, intake: Intake, looked: Looked) -> None:
-        goes_on = _until(DRAINING)
+    def _drain(self, intake: Intake, looked: Looked, goes_on: Callable[[], bool]) -> None:
         drained = queue.drain(self.settings, intake.take, goes_on)
         said = f"{drained.messages:,} messages"
         if drained.elsewhere:
@@ -126,8 +127,8 @@ class Tick:
         if drained.emptied and (last is None or abs(now - last) >= _EMPTIED):
             intake.waiting.emptied = now
 
-    def _list(self, intake: Intake, looked: Looked) -> None:
-        goes_on, cursor = _until(LISTING), looked.cursor
+    def _list(self, intake: Intake, looked: Looked, goes_on: Callable[[], bool]) -> None:
+        cursor = looked.cursor
         # What a queue announces need not be listed at once, but once in a while.
         newest = 0 if self.settings.arrival_queue else self.settings.arrival_overlap_days
         lister = self.lister or Landed(self.settings)
@@ -136,7 +137,8 @@ class Tick:
             book = intake.books[dataset]
             reach = intake.waiting.reach.get(dataset)
             folders = FOLDERS if reach is None or not reach.whole else _AGAIN
-            found = look(book, lister, self.settings, newest=newest, turn=cursor.turn.get(dataset, ""), folders=folders)
+            turn = cursor.turn.get(dataset, "")
+            found = look(book, lister, self.settings, newest=newest, turn=turn, folders=folders, goes_on=goes_on)
             intake.take(found.arrivals)
             keys += found.keys
             cursor.dataset, cursor.turn[dataset] = dataset, found.turn
@@ -247,8 +249,3 @@ def _after(last: str, names: Iterable[str]) -> list[str]:
 def _dataset_and_day(name: str) -> tuple[str, date]:
     dataset, _, day = name.rpartition("/")
     return dataset, date.fromisoformat(day)
-
-
-def _until(seconds: float) -> Callable[[], bool]:
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() < end

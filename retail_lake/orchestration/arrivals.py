@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from dagster._core.storage.tags import RUN_KEY_TAG
 
+from retail_lake.orchestration.alone import alone
 from retail_lake.orchestration.graph import Graph, landing_key, table_key
 from retail_lake.orchestration.run import RANGE_END, RANGE_START
 
@@ -28,6 +29,7 @@ NAME: Final = "arrivals"
 SECONDS: Final = 30
 TOKEN: Final = "arrived"
 """Metadata of an asset event that tells it from the next one of its day."""
+_LOCK: Final = "arrivals.lock"
 _SHOWN: Final = 20
 
 
@@ -46,7 +48,12 @@ def arrivals(graph: Graph, *, now: Callable[[], datetime] = lambda: datetime.now
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={"lake"},
     )
-    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def look(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        # Dagster lets go of a tick that takes too long and begins the next one, while the first goes on: the book has one writer.
+        with alone(graph.settings.home / _LOCK, wait=False) as free:
+            return look_alone(context) if free else dg.SkipReason("An earlier look is still at work; this one leaves it alone.")
+
+    def look_alone(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         from retail_lake.arrivals.due import as_published
         from retail_lake.arrivals.tick import Cursor, Tick
 

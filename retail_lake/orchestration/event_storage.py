@@ -11,7 +11,6 @@ one engine keeps its connections, and a batch is one transaction. Several proces
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from dagster._serdes import ConfigurableClassData
 from dagster._utils.concurrency import ConcurrencyClaimStatus
 from sqlalchemy.engine import Connection, Engine
 
+from retail_lake.orchestration.alone import alone
 from retail_lake.orchestration.check_states import check_states
 from retail_lake.orchestration.latest_days import repair
 
@@ -59,7 +59,8 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         self._told_at = 0.0
         Path(base_dir).mkdir(parents=True, exist_ok=True)
         self._pools_lock = Path(base_dir) / ".pools.lock"
-        with _alone(Path(base_dir) / ".event_log.lock"):
+        # Dagster's own way of making tables is not safe beside another process.
+        with alone(Path(base_dir) / ".event_log.lock"):
             super().__init__(base_dir, inst_data)
         self._watcher = SqlPollingEventWatcher(self)
 
@@ -205,7 +206,7 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
     ) -> ConcurrencyClaimStatus:
         """Claim a place in a pool. Other databases lock the free place between finding and taking it; SQLite does not, and
         two who ask at once would have the same."""
-        with _alone(self._pools_lock):
+        with alone(self._pools_lock):
             return super().claim_concurrency_slot(concurrency_key, run_id, step_key, priority)
 
     # Dagster's file watcher looks at the database file, which a write-ahead log leaves unchanged: poll instead.
@@ -246,14 +247,6 @@ _RESOLVE = (
 )
 
 
-@contextmanager
-def _alone(lock_file: Path) -> Iterator[None]:
-    """One process, and one thread of it, at a time: Dagster's own ways of making tables and of taking places are not safe."""
-    with lock_file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _tune(connection: Any, _record: Any) -> None:
     """Set what SQLite keeps per connection."""
     connection.execute("PRAGMA journal_mode=WAL")
@@ -270,7 +263,7 @@ class LakeStorage(DagsterSqliteStorage):
         base.mkdir(parents=True, exist_ok=True)
         self.base_dir = str(base)
         self._inst_data = inst_data
-        with _alone(base / ".storage.lock"):
+        with alone(base / ".storage.lock"):
             self._run_storage = SqliteRunStorage.from_local(str(base))
             self._event_log_storage = BatchedSqliteEventLogStorage(str(base))  # type: ignore[assignment]
             self._schedule_storage = SqliteScheduleStorage.from_local(str(base))

@@ -125,6 +125,29 @@ def test_a_look_lists_no_more_keys_than_it_may(tmp_path: Path) -> None:
     assert [each.keys for each in rounds(Book(world.settings, TILLS), lister, world, keys=4)] == [12] * 4
 
 
+def test_a_look_that_takes_too_long_is_gone_on_with_by_the_next(tmp_path: Path) -> None:
+    seconds = 0.0
+
+    class Slow(Many):
+        def below(self, folder: str) -> list[Stored]:
+            nonlocal seconds
+            seconds += 15
+            return super().below(folder)
+
+    lister = Slow(days=9, a_day=3)
+    world = World(settings_of(tmp_path, arrival_overlap_days=1), [table(TILLS)], lister=lister)
+    world.seconds = lambda: seconds
+    spent = []
+    for _ in range(4):
+        before = seconds
+        world.look()
+        spent.append(seconds - before)
+    # The newest folder, two of the older ones, and then it is late.
+    assert spent == [45] * 4
+    assert [lister.listed[str(day)] for day in lister.days] == [1] * 8 + [4]
+    assert [len(world.day(TILLS, day).versions) for day in lister.days] == [3] * 9
+
+
 def test_days_may_be_told_by_either_kind_of_date(tmp_path: Path) -> None:
     world = World(settings_of(tmp_path), [table(PRODUCTS)])
     for day in (DAY_1, DAY_2):

@@ -120,6 +120,27 @@ def test_a_message_is_on_record_when_it_is_deleted(plane: Recorded, world: World
     assert waiting(world) == 0
 
 
+def test_draining_that_takes_too_long_leaves_the_rest_to_the_next_look(world: World, send: Callable[..., None]) -> None:
+    keys = [f"tills/lines/2017-01-02/lines_g{n}_20170102_v1.csv" for n in range(60)]
+    send(*(announcement(world, key, etag=key) for key in keys))
+    seconds = 0.0
+
+    def passing() -> float:
+        nonlocal seconds
+        seconds += 10
+        return seconds
+
+    world.seconds = passing
+    world.look()
+    taken = len(world.day(TILLS, DAY_2).versions)
+    # What it received is on record and gone, the rest is there.
+    assert 0 < taken < 60 and waiting(world) >= 60 - taken
+    for _ in range(9):
+        world.look()
+    assert len(world.day(TILLS, DAY_2).versions) == 60 and waiting(world) == 0
+    assert sum(len(told.files) for told in world.told) == 60
+
+
 def test_what_cannot_be_read_ends_as_a_dead_letter_and_holds_nothing_up(
     plane: Recorded, world: World, send: Callable[..., None]
 ) -> None:

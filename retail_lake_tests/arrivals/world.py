@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from retail_lake.arrivals.book import Book, Day
 from retail_lake.arrivals.intake import Intake
+from retail_lake.arrivals.listing import Lister
 from retail_lake.arrivals.tick import Cursor, Looked, Tick, Told
 from retail_lake.arrivals.waiting import Request, load
 from retail_lake.config import Settings
@@ -66,7 +68,8 @@ def settings_of(home: Path, **more: Any) -> Settings:
 @dataclass
 class World:
     """A lake with these tables. `clock` is what looks take for now; `runs` are the requests that have become runs; `built` are
-    days that are published as landing makes them."""
+    days that are published as landing makes them. `lister` stands for the landing where it is given, and `seconds` is what a
+    look measures itself by."""
 
     settings: Settings
     tables: list[Table]
@@ -75,6 +78,8 @@ class World:
     runs: set[str] = field(default_factory=set)
     told: list[Told] = field(default_factory=list)
     built: set[tuple[str, date]] = field(default_factory=set)
+    lister: Lister | None = None
+    seconds: Callable[[], float] = time.monotonic
 
     def put(self, key: str, content: str = "x", *, at: datetime | None = None) -> None:
         """Have a file lie in landing, on a local path written at that moment."""
@@ -94,7 +99,8 @@ class World:
 
     def tick(self) -> Tick:
         """What looks."""
-        return Tick(self.settings, self.tables, lambda: self.clock, self.runs.__contains__, self.told.append, lambda: self._built)
+        has_run, tell = self.runs.__contains__, self.told.append
+        return Tick(self.settings, self.tables, lambda: self.clock, has_run, tell, lambda: self._built, self.lister, self.seconds)
 
     def run(self, requests: Iterable[Request]) -> None:
         """Have these requests become runs."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -33,6 +35,7 @@ class Sensor:
     definitions: Any
     clock: datetime = datetime(2017, 1, 14, 12, tzinfo=UTC)
     cursor: str | None = None
+    skipped: str | None = None
 
     def __post_init__(self) -> None:
         self.sensor = arrivals(Graph.of(self.settings, TABLES, INPUTS), now=lambda: self.clock)
@@ -45,7 +48,7 @@ class Sensor:
             self.instance, self.cursor, repository_def=self.repository, resources={"lake": resource(FakeLake)}
         )
         found = self.sensor.evaluate_tick(context)
-        self.cursor = found.cursor
+        self.cursor, self.skipped = found.cursor, found.skip_message
         return list(found.run_requests)
 
     def put(self, key: str) -> None:
@@ -162,6 +165,31 @@ def test_a_tick_that_is_killed_after_it_told_does_not_tell_again(sensor: Sensor,
     sensor.tick()
     assert sensor.told() == [("2017-01-03", 1)]
     assert shown(sensor.tick()) == [(["bronze/lines"], str(DAY))]
+
+
+def test_a_tick_leaves_one_that_is_still_at_work_alone(sensor: Sensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    sensor.put(f"lines/{DAY}/a.csv")
+    at_work, go_on = threading.Event(), threading.Event()
+    write = book.Book.write_days
+
+    def slowly(self: book.Book, days: Any) -> None:
+        at_work.set()
+        assert go_on.wait(60)
+        write(self, days)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(1) as other:
+        patch.setattr(book.Book, "write_days", slowly)
+        first = other.submit(sensor.tick)
+        assert at_work.wait(60)
+        patch.setattr(book.Book, "write_days", write)
+        sensor.put(f"lines/{NEXT}/a.csv")
+        second = (sensor.tick(), sensor.skipped, sensor.told())
+        go_on.set()
+        assert first.result() == []
+    assert second == ([], "An earlier look is still at work; this one leaves it alone.", [])
+    sensor.tick()
+    assert shown(sensor.tick()) == [(["bronze/lines"], (str(DAY), str(NEXT)))]
+    assert sensor.told() == [("2017-01-03", 1), ("2017-01-04", 1)]
 
 
 def test_the_asset_event_shows_what_came(sensor: Sensor) -> None:
