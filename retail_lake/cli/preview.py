@@ -63,6 +63,8 @@ def _show_report(out: Console, table: Table, day: DayReport) -> None:
         f"{table.full_name}{f' {day.day}' if day.day else ''}: {day.rows_in:,} rows in, {day.published:,} to publish, "
         f"{day.quarantined:,} to quarantine, {day.duplicates:,} duplicates"
     )
+    if not day.conserved:
+        out.print("  Rows are missing or too many.")
     for problem in day.problems:
         out.print(f"  {problem.key}: {problem.problem}", markup=False)
     if not day.verdicts:

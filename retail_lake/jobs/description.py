@@ -134,8 +134,8 @@ class DayReport(_Document):
 
     @property
     def blocked(self) -> bool:
-        """A critical rule failed past its tolerance: the day is not published."""
-        return any(not v.success and v.severity == "critical" for v in self.verdicts)
+        """A critical rule failed past its tolerance, or rows are unaccounted for: the day is not published."""
+        return not self.conserved or any(not v.success and v.severity == "critical" for v in self.verdicts)
 
     @property
     def incomplete(self) -> bool:

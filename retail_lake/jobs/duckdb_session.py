@@ -13,8 +13,8 @@ from urllib.parse import unquote
 from retail_lake.config import Settings
 from retail_lake.contract import Column, Table
 from retail_lake.failure import DataFailure
-from retail_lake.jobs.description import FileProblem, JobDescription, PinnedInput, StagedFile
-from retail_lake.jobs.session import Row, as_struct, quarantined
+from retail_lake.jobs.description import JobDescription, PinnedInput, StagedFile
+from retail_lake.jobs.session import FilesRead, Row, as_struct, quarantined
 from retail_lake.sql.render import render
 from retail_lake.sql.types import duckdb_type
 from retail_lake.storage import failures_of_duckdb
@@ -109,8 +109,7 @@ class DuckDBSession:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.connection = connect(settings)
-        self._records: list[Row] = []
-        self._problems: list[FileProblem] = []
+        self._read = FilesRead()
 
     def _render(self, sql: str) -> str:
         return render(sql, "duckdb", zone=self.settings.store_time_zone)
@@ -128,17 +127,18 @@ class DuckDBSession:
         self.connection.register(relation, pa.RecordBatchReader.from_batches(landed_schema(table), self._batches(table, job)))
 
     def _batches(self, table: Table, job: JobDescription) -> Iterator[RecordBatch]:
-        """Files one after the other, as DuckDB asks for them; what they refuse is kept aside."""
+        """Files one after the other, as DuckDB asks for them; what their readers say is kept aside."""
         from retail_lake.sources.read import read_landed
 
         for file in job.landed:
             result = read_landed(file, table, self.settings)
-            self._records += quarantined(result)
-            self._problems += [result.problem] if result.problem else []
+            self._read.records[file.arrival_day] += result.records
+            self._read.refused += quarantined(result)
+            self._read.problems += [result.problem] if result.problem else []
             yield from result.batches()
 
-    def refused(self) -> tuple[list[Row], list[FileProblem]]:
-        return self._records, self._problems
+    def read(self) -> FilesRead:
+        return self._read
 
     def rows_of(self, relation: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
         self.connection.register(relation, arrow_rows(rows, columns))

@@ -1,12 +1,14 @@
 """The program that every engine runs: read pinned inputs, transform, split, deduplicate, stage, audit, report.
 
-Knows nothing of Dagster, catalogs or control planes. What it stages nobody reads until it is published.
+Knows nothing of Dagster, catalogs or control planes. What it stages nobody reads until it is published. What it counts of a
+day it counts where it is: what went in at the source, what came out in the files, duplicates among the keys. No number is
+what the others leave, so that a row lost on the way is missed.
 """
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -32,6 +34,8 @@ from retail_lake.quality.predicates import violation
 from retail_lake.quality.supported import row_rules
 from retail_lake.sql import relation_name
 from retail_lake.tables import TABLES, inputs
+
+Counts = Counter[date | None]
 
 _QUARANTINE = (
     Column("_day", "date", ""),
@@ -92,9 +96,9 @@ class _Job:
             staged = session.stage(
                 f"SELECT {names}, {self._claimed_day()} AS _day, _arrival_day FROM landed", f"{job.staging}/rows", table.day
             )
-            records, problems = session.refused()
-        problems = [*job.problems, *problems]
-        refused = [{**r, "job_id": job.job_id, "run_id": job.run_id} for r in records]
+            read = session.read()
+        problems = [*job.problems, *read.problems]
+        refused = [{**r, "job_id": job.job_id, "run_id": job.run_id} for r in read.refused]
         refused += [_whole_file(p, job) for p in problems]
         quarantine = self._stage_rows(refused)
         self._published(staged)
@@ -103,21 +107,21 @@ class _Job:
             for row in session.query("SELECT _arrival_day AS day, _day AS touched FROM published GROUP BY _arrival_day, _day"):
                 touched[row["day"]].append(row["touched"])
             found, shown = audit(table, job, session, "published", staged)
-        lines = _count(r["_day"] for r in records)
-        published = _rows_by_day(staged)
-        read = _count(f.arrival_day for f in job.landed)
+        published, held = _rows_by_day(staged), _rows_by_day(quarantine)
+        files = Counter(f.arrival_day for f in job.landed)
         by_day = defaultdict(list)
         for problem in problems:
             by_day[problem.arrival_day].append(problem)
         days = [
             DayReport(
                 day=day,
-                rows_in=published.get(day, 0) + lines.get(day, 0),
-                published=published.get(day, 0),
-                quarantined=lines.get(day, 0),
+                rows_in=read.records[day],
+                published=published[day],
+                # A whole file is in quarantine as one row, and none of its records went in.
+                quarantined=held[day] - len(by_day.get(day, ())),
                 verdicts=found.get(day, ()),
                 problems=tuple(by_day.get(day, ())),
-                files_read=read.get(day, 0),
+                files_read=files[day],
                 touched_days=tuple(sorted(touched.get(day, ()))),
             )
             for day in job.days
@@ -136,30 +140,26 @@ class _Job:
             names = f"CASE WHEN {' OR '.join(map(str, broken.values()))} THEN concat_ws(',', {listed}) ELSE '' END"
             session.keep("mapped", f"SELECT *, {names} AS _broken FROM ({self._cast(extra=('_day',))}) AS t")
             session.view("valid", "SELECT * FROM mapped WHERE _broken = ''")
-            published = self._deduplicated()
+            published, duplicates = self._deduplicated()
         with self._timed("stage"):
             staged = session.stage(published, f"{job.staging}/rows", table.day)
-            bad = {
-                r["day"]: r["n"]
-                for r in session.query("SELECT _day AS day, count(*) AS n FROM mapped WHERE _broken <> '' GROUP BY _day")
-            }
-            quarantine = self._stage_quarantine(critical) if bad else []
+            (bad,) = session.query("SELECT count(*) AS n FROM mapped WHERE _broken <> ''")
+            quarantine = self._stage_quarantine(critical) if bad["n"] else []
         self._published(staged)
         with self._timed("audit"):
             found, shown = audit(table, job, session, "mapped", staged)
         # What went in: the input's rows, or the elements where the transformation unnests them.
         counted = "mapped" if table.unnests else relation_name(self._source())
-        rows_in = {r["day"]: r["n"] for r in session.query(f"SELECT _day AS day, count(*) AS n FROM {counted} GROUP BY _day")}
-        kept = _rows_by_day(staged)
+        rows_in = self._by_day(f"SELECT _day AS day, count(*) AS n FROM {counted} GROUP BY _day")
+        kept, held = _rows_by_day(staged), _rows_by_day(quarantine)
         self._only_requested([*rows_in, *kept])
-        valid = {r["day"]: r["n"] for r in session.query("SELECT _day AS day, count(*) AS n FROM valid GROUP BY _day")}
         days = [
             DayReport(
                 day=day,
-                rows_in=rows_in.get(day, 0),
-                published=kept.get(day, 0),
-                quarantined=bad.get(day, 0),
-                duplicates=valid.get(day, 0) - kept.get(day, 0),
+                rows_in=rows_in[day],
+                published=kept[day],
+                quarantined=held[day],
+                duplicates=duplicates[day],
                 verdicts=found.get(day, ()),
             )
             for day in job.days
@@ -181,9 +181,9 @@ class _Job:
         if table.conserves:
             source = TABLES[table.conserves]
             counted = f"SELECT {source.day} AS day, count(*) AS n FROM {relation_name(table.conserves)} GROUP BY {source.day}"
-            rows_in = {r["day"]: r["n"] for r in session.query(counted)}
+            rows_in = self._by_day(counted)
         days = [
-            DayReport(day=day, rows_in=rows_in.get(day, 0), published=kept.get(day, 0), verdicts=found.get(day, ()))
+            DayReport(day=day, rows_in=rows_in[day], published=kept[day], verdicts=found.get(day, ()))
             for day in (job.days or (None,))
         ]
         return self._report(days, staged, [], shown, changed)
@@ -230,22 +230,33 @@ class _Job:
         columns = [f"CAST({c.name} AS {c.type}) AS {c.name}" for c in self.table.columns]
         return f"SELECT {', '.join([*columns, *extra])} FROM ({self.table.sql}) AS t"
 
-    def _deduplicated(self) -> str:
-        """SQL of the rows to publish. Only keys that occur more than once are ranked: they are few."""
+    def _deduplicated(self) -> tuple[str, Counts]:
+        """SQL of the rows to publish, and how many more of their keys there are, by day.
+
+        Only keys that occur more than once are ranked: they are few. A row without a part of its key stands for itself.
+        """
         table, session = self.table, self.session
         names = ", ".join(c.name for c in table.columns)
         keys = tuple(dict.fromkeys((table.day or "", *table.key)))
-        key = ", ".join(keys)
-        session.keep("repeated", f"SELECT {key} FROM valid GROUP BY {key} HAVING count(*) > 1")
-        if not session.query("SELECT count(*) AS n FROM repeated")[0]["n"]:
-            return f"SELECT {names} FROM valid"
+        key, complete = ", ".join(keys), " AND ".join(f"{k} IS NOT NULL" for k in keys)
+        session.keep(
+            "repeated", f"SELECT {key}, count(*) - 1 AS _more FROM valid WHERE {complete} GROUP BY {key} HAVING count(*) > 1"
+        )
+        duplicates = self._by_day(f"SELECT {table.day} AS day, sum(_more) AS n FROM repeated GROUP BY {table.day}")
+        if not duplicates:
+            return f"SELECT {names} FROM valid", duplicates
         on = " AND ".join(f"v.{k} = r.{k}" for k in keys)
         picked = ", ".join(f"v.{c.name}" for c in table.columns)
-        return (
+        sql = (
             f"SELECT {picked} FROM valid AS v LEFT ANTI JOIN repeated AS r ON {on} UNION ALL SELECT {names} FROM"
             f" (SELECT {names}, row_number() OVER (PARTITION BY {key} ORDER BY {table.order_by}) AS _rank"
             f" FROM (SELECT {picked} FROM valid AS v INNER JOIN repeated AS r ON {on}) AS twice) AS ranked WHERE _rank = 1"
         )
+        return sql, duplicates
+
+    def _by_day(self, sql: str) -> Counts:
+        """The result of a query for the number `n` of each `day`."""
+        return Counter({row["day"]: row["n"] for row in self.session.query(sql)})
 
     def _source(self) -> str:
         """The bronze table whose records a silver table maps."""
@@ -284,7 +295,7 @@ class _Job:
             "published", PinnedInput(table=self.table.full_name, snapshot_id=None, sequence=0, files=files), self.table.columns
         )
 
-    def _only_requested(self, days: Sequence[date | None] | dict[date | None, int]) -> None:
+    def _only_requested(self, days: Iterable[date | None]) -> None:
         if stray := sorted(str(d) for d in set(days) - {*(self.job.days or (None,))}):
             raise DataFailure(
                 f"{self.table.full_name}: the transformation gave rows of days that were not asked for: {', '.join(stray[:5])}."
@@ -325,15 +336,8 @@ def _whole_file(problem: FileProblem, job: JobDescription) -> Row:
     }
 
 
-def _rows_by_day(staged: Sequence[StagedFile]) -> dict[date | None, int]:
-    rows: dict[date | None, int] = defaultdict(int)
+def _rows_by_day(staged: Sequence[StagedFile]) -> Counts:
+    rows: Counts = Counter()
     for file in staged:
         rows[file.day] += file.rows
     return rows
-
-
-def _count(days: Iterable[date]) -> dict[date | None, int]:
-    counts: dict[date | None, int] = defaultdict(int)
-    for day in days:
-        counts[day] += 1
-    return counts

@@ -5,7 +5,10 @@ Belongs here: the protocol and what both engines share. Does not: any engine (`d
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
 from retail_lake.contract import Column, Table
@@ -17,6 +20,17 @@ if TYPE_CHECKING:
     from retail_lake.sources.read import FileResult
 
 Row = dict[str, Any]
+
+
+@dataclass
+class FilesRead:
+    """What the readers say of a job's landed files: their records by arrival day, readable or not; the records that were
+    refused, as quarantine rows without the job's own columns; the files that could not be read.
+    """
+
+    records: Counter[date] = field(default_factory=Counter)
+    refused: list[Row] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
 
 
 class Session(Protocol):
@@ -31,8 +45,8 @@ class Session(Protocol):
     def landed(self, relation: str, table: Table, job: JobDescription) -> None:
         """A relation of the records of a bronze job's landed files: its columns but `_day`. It may be read once."""
 
-    def refused(self) -> tuple[list[Row], list[FileProblem]]:
-        """What the readers refused, once the landed relation has been read: records (as quarantine rows) and files."""
+    def read(self) -> FilesRead:
+        """What the readers say, once the landed relation has been read."""
 
     def rows_of(self, relation: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
         """A small relation of these rows."""

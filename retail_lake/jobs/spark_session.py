@@ -11,7 +11,7 @@ from retail_lake.config import Settings
 from retail_lake.contract import Column, Table
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import FileProblem, JobDescription, LandedFile, PinnedInput, StagedFile
-from retail_lake.jobs.session import Row, as_struct, quarantined
+from retail_lake.jobs.session import FilesRead, Row, as_struct, quarantined
 from retail_lake.sql.render import render
 from retail_lake.sql.types import spark_type
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatch
     from pyspark.sql import DataFrame, SparkSession
 
-# A landed record that could not be read travels beside the good ones, as JSON in this column.
-_REFUSED = "_refused"
+# What a file's reader says of it travels beside the records, as JSON in this column.
+_SAID = "_said"
 
 
 class SparkJobSession:
@@ -56,7 +56,7 @@ class SparkJobSession:
         from retail_lake.sources.read import landed_schema
 
         settings, name = self.settings, job.table
-        schema = from_arrow_schema(landed_schema(table, plain=True), prefer_timestamp_ntz=True).add(_REFUSED, "string")
+        schema = from_arrow_schema(landed_schema(table, plain=True), prefer_timestamp_ntz=True).add(_SAID, "string")
         files = [(file.model_dump_json(),) for file in job.landed]
         listed = self.spark.createDataFrame(files, "file string").repartition(max(1, len(files)))
 
@@ -66,21 +66,24 @@ class SparkJobSession:
         frame = listed.mapInArrow(read, schema).cache()
         self._kept.append(frame)
         self._landed = frame
-        self._register(relation, frame.where(f"{_REFUSED} IS NULL").drop(_REFUSED))
+        self._register(relation, frame.where(f"{_SAID} IS NULL").drop(_SAID))
 
-    def refused(self) -> tuple[list[Row], list[FileProblem]]:
+    def read(self) -> FilesRead:
         import json
 
         assert self._landed is not None
-        records: list[Row] = []
-        problems: list[FileProblem] = []
-        for row in self._landed.where(f"{_REFUSED} IS NOT NULL").select(_REFUSED).collect():
-            told = json.loads(row[0])
-            if "problem" in told:
-                problems.append(FileProblem(**told))
+        read = FilesRead()
+        for row in self._landed.where(f"{_SAID} IS NOT NULL").select(_SAID).collect():
+            said = json.loads(row[0])
+            if "problem" in said:
+                read.problems.append(FileProblem(**said))
+            elif "records" in said:
+                read.records[date.fromisoformat(said["_day"])] += said["records"]
             else:
-                records.append({**told, "_day": date.fromisoformat(told["_day"])})
-        return sorted(records, key=lambda r: (r["source_file"], r["position"])), sorted(problems, key=lambda p: p.key)
+                read.refused.append({**said, "_day": date.fromisoformat(said["_day"])})
+        read.refused.sort(key=lambda r: (r["source_file"], r["position"]))
+        read.problems.sort(key=lambda p: p.key)
+        return read
 
     def rows_of(self, relation: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
         schema = ", ".join(f"`{c.name}` {spark_type(c.type)}" for c in columns)
@@ -161,15 +164,15 @@ def _read_files(batches: Iterator[RecordBatch], name: str, settings: Settings) -
 
     table = TABLES[name]
     plain = landed_schema(table, plain=True)
-    schema = plain.append(pa.field(_REFUSED, pa.string()))
+    schema = plain.append(pa.field(_SAID, pa.string()))
     for batch in batches:
         for text in batch.column(0).to_pylist():
             result = read_landed(LandedFile.model_validate_json(text), table, settings)
             for rows in result.batches():
                 cast = pa.Table.from_batches([rows]).cast(plain).combine_chunks()
-                yield from cast.append_column(_REFUSED, pa.nulls(len(cast), pa.string())).cast(schema).to_batches()
-            told = [json.dumps(r, default=str) for r in quarantined(result)]
-            told += [result.problem.model_dump_json()] if result.problem else []
-            if told:
-                empty = [pa.nulls(len(told), field.type) for field in plain]
-                yield pa.record_batch([*empty, pa.array(told)], schema=schema)
+                yield from cast.append_column(_SAID, pa.nulls(len(cast), pa.string())).cast(schema).to_batches()
+            said = [json.dumps({"_day": str(result.file.arrival_day), "records": result.records})]
+            said += [json.dumps(r, default=str) for r in quarantined(result)]
+            said += [result.problem.model_dump_json()] if result.problem else []
+            empty = [pa.nulls(len(said), field.type) for field in plain]
+            yield pa.record_batch([*empty, pa.array(said)], schema=schema)

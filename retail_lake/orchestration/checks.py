@@ -23,8 +23,8 @@ _WORDS = 60
 """How many characters of a set a rule spells out."""
 _CONSERVATION_SAYS = "Every row that went in is published, in quarantine or counted as a duplicate."
 _VERDICT_SAYS = {
-    DAY: "The day is published, complete, and no critical rule failed past its tolerance.",
-    WHOLE: "The table is published and no critical rule failed past its tolerance.",
+    DAY: "The day is published, complete, with every row accounted for, and no critical rule failed past its tolerance.",
+    WHOLE: "The table is published with every row accounted for, and no critical rule failed past its tolerance.",
 }
 
 

@@ -139,15 +139,16 @@ def _verdict(key: dg.AssetKey, result: AssetResult, day: DayResult) -> dg.AssetC
     if day.status not in ("failed", "skipped"):
         metadata["rows"] = day.rows
     if day.report is not None:
-        failed = [v for v in day.report.verdicts if not v.success]
+        failed = [v.rule for v in day.report.verdicts if not v.success]
         metadata |= {
             "rules_passed": len(day.report.verdicts) - len(failed),
             "rules_failed": len(failed),
             "rows_in": day.report.rows_in,
             "quarantined": day.report.quarantined,
         }
+        failed += [] if day.report.conserved else [CONSERVATION]
         if failed:
-            metadata["failed_rules"] = ", ".join(v.rule for v in failed)
+            metadata["failed_rules"] = ", ".join(failed)
         if day.report.problems:
             metadata["problems"] = dg.MetadataValue.md(_problems(day.report))
     return dg.AssetCheckEvaluation(

@@ -280,6 +280,11 @@ def _why(day: Any) -> str:
         return ""
     parts = []
     if day.status == "blocked":
+        if not report.conserved:
+            parts.append(
+                f"rows are missing or too many ({report.rows_in} in, but {report.published} to publish, {report.quarantined} in"
+                f" quarantine and {report.duplicates} duplicates)"
+            )
         for verdict in report.verdicts:
             if not verdict.success and verdict.severity == "critical":
                 if verdict.unexpected is not None:

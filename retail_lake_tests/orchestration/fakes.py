@@ -111,14 +111,15 @@ class TableOutcome:
 
 @dataclass
 class FakeFlow:
-    """Stands for `materialize` and for the warehouse. `blocked` and `incomplete` are (table, day); `raises` is by table, and
-    `misfits` is what looking at a table in the warehouse raises.
+    """Stands for `materialize` and for the warehouse. `blocked`, `lost` (a row on the way) and `incomplete` are (table, day);
+    `raises` is by table, and `misfits` is what looking at a table in the warehouse raises.
 
     With `runs_jobs` each table has its engine run something. Loads take `load_seconds` and are put down
     in a file, which several processes may share, as they begin and end.
     """
 
     blocked: set[tuple[str, date | None]] = field(default_factory=set)
+    lost: set[tuple[str, date | None]] = field(default_factory=set)
     incomplete: set[tuple[str, date | None]] = field(default_factory=set)
     raises: dict[str, Exception] = field(default_factory=dict)
     misfits: dict[str, Exception] = field(default_factory=dict)
@@ -163,10 +164,10 @@ class FakeFlow:
             key=f"tills/x/{day}.csv", arrival_day=day or date(2017, 1, 1), rule="missing", problem="did not arrive"
         )
         report = DayReport(
-            day=day, rows_in=12, published=10, quarantined=1, duplicates=1, verdicts=verdicts,
+            day=day, rows_in=12, published=10 - (here in self.lost), quarantined=1, duplicates=1, verdicts=verdicts,
             problems=(problem,) if here in self.incomplete else (),
         )  # fmt: skip
-        if bad:
+        if report.blocked:
             return DayOutcome(day, "blocked", report, 9, 9)
         self.published.add(here)
         return DayOutcome(day, "incomplete" if report.incomplete else "published", report, 9, 10)

@@ -72,6 +72,24 @@ def test_good_days_flow_past_a_bad_one_and_the_bad_one_fails_everywhere(tmp_path
     ]
 
 
+def test_a_day_that_lost_a_row_on_the_way_is_bad_and_says_so(tmp_path: Path) -> None:
+    summary = go(tmp_path, FakeFlow(lost={("silver.lines", BAD)}), ["silver.lines"])
+    says = "silver.lines 2017-01-03: blocked: rows are missing or too many (12 in, but 9 to publish, 1 in quarantine and 1 dup"
+    assert says in summary.problems
+    with open_instance(fake_settings(tmp_path)) as instance:
+        assert materialized(instance, "silver", "lines") == days(BAD)
+        told = {}
+        for name in ("conservation", "day", "id__not_be_null"):
+            key = AssetCheckKey(AssetKey(["silver", "lines"]), name)
+            history = instance.event_log_storage.get_asset_check_execution_history(key, limit=5)
+            told[name] = {h.partition: h.event.dagster_event.asset_check_evaluation_data for h in history}  # type: ignore[union-attr]
+    assert not told["conservation"][None].passed
+    assert told["conservation"][None].metadata["days"].value == str(BAD)
+    assert told["id__not_be_null"][None].passed
+    assert {day for day, verdict in told["day"].items() if not verdict.passed} == {str(BAD)}
+    assert told["day"][str(BAD)].metadata["failed_rules"].value == "conservation"
+
+
 def test_one_event_per_day_and_one_evaluation_per_rule(tmp_path: Path) -> None:
     summary = go(tmp_path, FakeFlow(), ["silver.lines"])
     assert summary.success
