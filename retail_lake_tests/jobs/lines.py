@@ -73,7 +73,7 @@ def settings(folder: Path) -> Settings:
     return Settings(home=folder, first_day=DAYS[0], last_day=DAYS[-1], threads=2)
 
 
-def line(day: date, position: int, **values: Any) -> Row:
+def line(day: date, position: int, /, **values: Any) -> Row:
     """A row of bronze at that place of the day's file; whatever is not said is plain and sound."""
     return {
         "day": day,
