@@ -14,6 +14,7 @@ from datetime import date
 from retail_lake.contract import Table
 from retail_lake.engines.base import Engine
 from retail_lake.jobs.description import DayReport, JobReport
+from retail_lake.jobs.samples import merged
 from retail_lake.lake.lake import Lake
 from retail_lake.lake.plan import plan
 from retail_lake.lake.publications import Publication
@@ -93,7 +94,7 @@ def materialize(
     made = plan(lake, table, wanted, run_id=run_id, force=force)
     seconds: dict[str, float] = defaultdict(float, plan=time.perf_counter() - started)
     outcomes: dict[date | None, DayOutcome] = {}
-    samples: dict[str, list[dict[str, str | None]]] = {}
+    reports: list[JobReport] = []
     usage: dict[str, float] = defaultdict(float)
     engines: dict[str, None] = {}
     snapshot_id = None
@@ -102,6 +103,7 @@ def materialize(
         progress(f"{table.full_name}: {_span(job.days)}{part} on {engine.name}")
         started = time.perf_counter()
         report = engine.run(job)
+        reports.append(report)
         seconds["run"] += time.perf_counter() - started
         started = time.perf_counter()
         published = publish(lake, job, report)
@@ -111,8 +113,6 @@ def materialize(
             seconds[phase] += spent
         for unit, used in report.usage.items():
             usage[unit] += used
-        for rule, rows in report.samples.items():
-            samples.setdefault(rule, rows)
         snapshot_id = published.snapshot_id or snapshot_id
         shares = _shares(report, published.status)
         for found in report.days:
@@ -133,7 +133,7 @@ def materialize(
     ordered = tuple(sorted(outcomes.values(), key=lambda o: o.day or date.min))
     names = ", ".join(engines) or engine.name
     jobs = tuple(j.job_id for j in made.jobs)
-    return TableOutcome(table, ordered, samples, dict(seconds), jobs, snapshot_id, names, dict(usage))
+    return TableOutcome(table, ordered, merged(reports), dict(seconds), jobs, snapshot_id, names, dict(usage))
 
 
 def _shares(report: JobReport, status: Mapping[date | None, str]) -> dict[date | None, dict[str, float]]:

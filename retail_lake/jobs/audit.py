@@ -1,6 +1,7 @@
-"""The audit of what a job staged: every rule and every day, by few queries, and a few rows that show what is wrong.
+"""The audit of what a job staged: every rule and every day, by few queries.
 
-Belongs here: which relation each kind of rule is judged on. Does not: what a rule measures or means (`quality/`).
+Belongs here: which relation each kind of rule is judged on. Does not: what a rule measures or means (`quality/`), or which
+violating rows are shown (`samples.py`).
 """
 
 from __future__ import annotations
@@ -9,24 +10,18 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from retail_lake.contract import Layer, Table
-from retail_lake.jobs.description import JobDescription, RuleVerdict, StagedFile
+from retail_lake.contract import Table
+from retail_lake.jobs.description import JobDescription, StagedFile
+from retail_lake.jobs.samples import Samples, Verdicts, samples
 from retail_lake.jobs.session import Session
 from retail_lake.jobs.staged import frame_of
 from retail_lake.quality.gx import columns_read
-from retail_lake.quality.masking import mask_row
 from retail_lake.quality.metrics import audit_sql
-from retail_lake.quality.predicates import violation
 from retail_lake.quality.supported import other_rules, row_rules, set_rules
 from retail_lake.quality.verdicts import verdicts
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-SAMPLE_ROWS = 5
-
-Verdicts = dict[date | None, tuple[RuleVerdict, ...]]
-Samples = dict[str, list[dict[str, str | None]]]
 
 
 def audit(
@@ -50,22 +45,4 @@ def audit(
         return frame_of(staged, day, read, session.settings)
 
     found = verdicts(table, days, measured, published, zone=job.store_time_zone)
-    return found, _samples(table, session, judged, found)
-
-
-def _samples(table: Table, session: Session, relation: str, found: Verdicts) -> Samples:
-    """A few violating rows of each broken row rule, in file or key order, so that both engines show the same."""
-    broken = {v.rule for verdicts_ in found.values() for v in verdicts_ if v.unexpected}
-    names = [c.name for c in table.columns]
-    order = ("_source_file", "_position") if table.layer is Layer.SILVER else table.key or names[:1]
-    return {
-        rule.name: [
-            mask_row(table, row)
-            for row in session.query(
-                f"SELECT {', '.join(names)} FROM {relation} WHERE {violation(rule, table)}"
-                f" ORDER BY {', '.join(dict.fromkeys([*([table.day] if table.day else []), *order]))} LIMIT {SAMPLE_ROWS}"
-            )
-        ]
-        for rule in row_rules(table.rules)
-        if rule.name in broken
-    }
+    return found, samples(table, session, judged, judged_day, found)

@@ -15,7 +15,7 @@ from datetime import date
 
 from retail_lake.contract import Column, Layer, Rule, Severity, Table
 from retail_lake.failure import ConfigurationFailure, DataFailure
-from retail_lake.jobs.audit import Samples, audit
+from retail_lake.jobs.audit import audit
 from retail_lake.jobs.changes import changed_days
 from retail_lake.jobs.description import (
     DataFile,
@@ -26,6 +26,7 @@ from retail_lake.jobs.description import (
     PinnedInput,
     StagedFile,
 )
+from retail_lake.jobs.samples import Samples
 from retail_lake.jobs.session import Row, Session
 from retail_lake.quality.columns import text
 from retail_lake.quality.expectations import start_import
