@@ -7,17 +7,20 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 from retail_lake.contract import Rule, expect
+from retail_lake.jobs.description import RuleVerdict
 from retail_lake.quality import gx
 from retail_lake.quality.supported import GROUPED, ROWS, check
 from retail_lake.quality.verdicts import verdicts
 from retail_lake_tests.quality.measured import DAYS, TABLE, VALUES, Row, audited, frame_of, violating
 
 # Per expectation; the first one is always the table without rows. Stock GX takes most of the time.
-_EXAMPLES = 6
+_FEW, _MANY = 6, 100
+_STEADY = settings(deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+_SEARCH = settings(_STEADY, max_examples=500, phases=[Phase.generate])
 _CONDITIONS = (None, None, "i > 0", "s IS NOT NULL", "money >= 0.5 OR b", "d < DATE '2017-02-01'", "FALSE")
 _BOUNDS: dict[str, tuple[Any, ...]] = {
     "i": (-1, 0, 1.5, 2),
@@ -126,26 +129,62 @@ def test_every_grouped_expectation_is_tried() -> None:
     assert {f"expect_{name}" for name in _ARGUMENTS} == GROUPED
 
 
+@pytest.mark.parametrize("examples", [_FEW, pytest.param(_MANY, marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", sorted(_ARGUMENTS))
-def test_the_grouped_audit_equals_stock_gx_day_by_day(name: str) -> None:
-    @settings(max_examples=_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_the_grouped_audit_equals_stock_gx_day_by_day(name: str, examples: int) -> None:
+    """Both verdicts must have been given: where the examples are too few for that, one is looked for."""
+    seen: set[bool] = set()
+
+    @settings(_STEADY, max_examples=examples)
     @given(rows=_ROWS, rule=_rules(name))
     def equal(rows: list[Row], rule: Rule) -> None:
-        check(TABLE, rule)
-        ours = verdicts(TABLE, DAYS, audited(rows, [rule]), partial(frame_of, rows), [rule])
-        broken: list[int] = []
-        for day in DAYS:
-            (result,) = gx.results(TABLE, [rule], frame_of(rows, day))
-            stock = gx.verdict(TABLE, rule, result)
-            assert not (stock.details or "").startswith("could not be judged"), stock.details
-            (verdict,) = ours[day]
-            assert (verdict.success, verdict.unexpected) == (stock.success, stock.unexpected), (day, verdict, stock)
-            assert verdict.judged == stock.judged
-            broken += result.result.get("unexpected_index_list") or []
-        if rule.type in ROWS:
-            assert violating(rows, rule) == sorted(broken)
+        seen.update(_agreed(rows, rule))
 
     equal()
+    for rare in {True, False} - seen:
+        seen |= _agreed(*_example_of(name, rare))
+    assert seen == {True, False}
+
+
+def _agreed(rows: list[Row], rule: Rule) -> set[bool]:
+    """Hold the grouped audit against stock GX; the verdicts of stock GX on days with rows that the rule looks at."""
+    check(TABLE, rule)
+    ours = _audit(rows, rule)
+    broken: list[int] = []
+    seen = set()
+    for day in DAYS:
+        (result,) = gx.results(TABLE, [rule], frame_of(rows, day))
+        stock = gx.verdict(TABLE, rule, result)
+        assert not (stock.details or "").startswith("could not be judged"), stock.details
+        verdict = ours[day]
+        assert (verdict.success, verdict.unexpected) == (stock.success, stock.unexpected), (day, verdict, stock)
+        assert verdict.judged == stock.judged
+        broken += result.result.get("unexpected_index_list") or []
+        if _says_something(rows, day, stock):
+            seen.add(stock.success)
+    if rule.type in ROWS:
+        assert violating(rows, rule) == sorted(broken)
+    return seen
+
+
+def _audit(rows: list[Row], rule: Rule) -> dict[date | None, RuleVerdict]:
+    found = verdicts(TABLE, DAYS, audited(rows, [rule]), partial(frame_of, rows), [rule])
+    return {day: verdict for day, (verdict,) in found.items()}
+
+
+def _example_of(name: str, success: bool) -> tuple[list[Row], Rule]:
+    """Rows and a rule to which the grouped audit, which costs little, gives that verdict."""
+
+    def given_it(example: tuple[list[Row], Rule]) -> bool:
+        rows, rule = example
+        return any(v.success == success and _says_something(rows, day, v) for day, v in _audit(rows, rule).items())
+
+    return find(st.tuples(_ROWS, _rules(name)), given_it, settings=_SEARCH)
+
+
+def _says_something(rows: list[Row], day: date | None, verdict: RuleVerdict) -> bool:
+    """Whether the verdict is about more than the absence of rows."""
+    return verdict.judged != 0 and any(row["day"] == day for row in rows)
 
 
 @pytest.mark.parametrize("strict_max", [False, True])
