@@ -10,6 +10,11 @@ from typing import Final
 _DAY_IS_A_FUNCTION = "a day is a function of its inputs: take the day from run.days or from a column"
 _ANY_ROW = "which row it takes is open: use row_number() over a total order and keep 1, or min/max"
 _PERCENTILE = "the engines compute it differently: rank rows with row_number() or ntile() and pick by count"
+_LAST_DIGIT = "its last digit may differ between engines: store what it is computed from, and compute it where the table is read"
+_SPREAD = (
+    "its last digit may differ between engines: store sum(x), sum(x * x) and count(x), and compute it where the table is read"
+)
+_NESTED = "values inside values are not proven: keep the elements as rows, or the fields as columns"
 _REGEX = "write `text RLIKE 'pattern'`, substring, or one of the parse_ macros"
 
 INSTEAD: Final = {
@@ -21,6 +26,12 @@ INSTEAD: Final = {
     "div": "decimals differ in scale, and dividing by 0 fails on one only: write ratio(a, b), or `n DIV 7` of whole numbers",
     "safe_divide": "write ratio(a, b)",
     "try_divide": "write ratio(a, b)",
+    "power": "its last digit may differ between engines: write x * x",
+    "pow": "its last digit may differ between engines: write x * x",
+    **dict.fromkeys(("sqrt", "cbrt", "exp", "ln", "log", "log2", "log10"), _LAST_DIGIT),
+    **dict.fromkeys(("std", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop"), _SPREAD),
+    "months_between": "a part of a month differs: write datediff(later, earlier), in days, or year(d) * 12 + month(d) of both",
+    "make_date": "write parse_date(text) of year || '-' || month || '-' || day, padded by lpad",
     "day_of_week": "it counts from 0 or from 1: write iso_day_of_week(date), 1 is Monday",
     "dayofweek": "it counts from 0 or from 1: write iso_day_of_week(date), 1 is Monday",
     "dayofweek_iso": "write iso_day_of_week(date)",
@@ -79,6 +90,29 @@ INSTEAD: Final = {
     "min_by": _ANY_ROW,
     "mode": _ANY_ROW,
     "concat": "with a NULL it is NULL on one engine only: write a || b, or concat_ws('', a, b) to skip NULLs",
+    "reverse": "letters of several code points differ: for an end write text LIKE '%end'",
+    "contains": "write text LIKE '%part%'",
+    "endswith": "write text LIKE '%end'",
+    "instr": "write text LIKE '%part%', or substring from a known place",
+    "locate": "write text LIKE '%part%', or substring from a known place",
+    "right": "write text LIKE '%end', or substring from a known place",
+    "translate": "write replace(text, 'a', 'b')",
+    "split": "write text LIKE or RLIKE 'pattern', or substring from known places",
+    "nvl2": "write CASE WHEN a IS NOT NULL THEN b ELSE c END",
+    "decode_case": "write CASE a WHEN b THEN c ELSE d END",
+    "isnull": "write a IS NULL",
+    "isnotnull": "write a IS NOT NULL",
+    "every": "write bool_and(x)",
+    "some": "write bool_or(x)",
+    "any": "write bool_or(x)",
+    "sha": "write md5(text) or surrogate_key(…)",
+    "sha1": "write md5(text) or surrogate_key(…)",
+    "sha2": "write md5(text) or surrogate_key(…)",
+    "date_part": "write year(date), month(date), iso_week(date) and the like",
+    "array": _NESTED,
+    "map": _NESTED,
+    "struct": _NESTED,
+    "named_struct": _NESTED,
     "initcap": "letters beyond ASCII differ: keep the text as it is",
     "i_like": "write lower(text) LIKE 'pattern'",
     "ilike": "write lower(text) LIKE 'pattern'",

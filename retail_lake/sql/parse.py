@@ -13,6 +13,7 @@ from typing import Final
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+from sqlglot.tokens import TokenType
 
 from retail_lake.contract import Layer, Table
 from retail_lake.failure import ConfigurationFailure
@@ -21,6 +22,7 @@ from retail_lake.failure import ConfigurationFailure
 READ: Final = "databricks"
 RUN_DAYS: Final = "run.days"
 LAYERS: Final = frozenset({*map(str, Layer), "run"})
+_QUERY: Final = re.compile(r"\s*(--[^\n]*\n\s*)*(select|with)\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=2048)
@@ -29,9 +31,9 @@ def parse(sql: str, owner: str = "SQL") -> exp.Expr:
 
     `owner` is who wrote it, for the message. Raises `ConfigurationFailure` where it cannot be parsed.
     """
-    is_query = re.match(r"\s*(--[^\n]*\n\s*)*(select|with)\b", sql, re.IGNORECASE) is not None
+    is_query = _QUERY.match(sql) is not None
     try:
-        statements = sqlglot.parse(sql if is_query else f"SELECT {sql}", read=READ)
+        statements = sqlglot.parse(_statement(sql), read=READ)
     except SqlglotError as error:
         raise ConfigurationFailure(f"{owner}: cannot read the SQL: {_first_line(error)}") from None
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
@@ -45,6 +47,26 @@ def parse(sql: str, owner: str = "SQL") -> exp.Expr:
     if len(tree.expressions) != 1 or tree.args.get("from_"):
         raise ConfigurationFailure(f"{owner}: one expression is expected: {sql[:80]!r}")
     return tree.expressions[0].pop()
+
+
+def _statement(sql: str) -> str:
+    """What is parsed: the text itself, or a SELECT of the expression that it is."""
+    return sql if _QUERY.match(sql) else f"SELECT {sql}"
+
+
+def as_written(node: exp.Expr, sql: str) -> str:
+    """A function's call as it stands in the text that it was parsed from, where a tree may have it under another name.
+
+    Empty for what is no call.
+    """
+    if "start" not in node.meta:
+        return ""
+    text, open_ = _statement(sql)[node.meta["start"] :], 0
+    for number, token in enumerate(sqlglot.tokenize(text, read=READ)):
+        open_ += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if number and not open_:
+            return " ".join(text[: token.end + 1].split()) if token.token_type is TokenType.R_PAREN else ""
+    return ""
 
 
 def parse_table(table: Table) -> exp.Query:

@@ -18,7 +18,7 @@ from retail_lake.contract import Table
 from retail_lake.failure import ConfigurationFailure
 from retail_lake.sql.instead import INSTEAD
 from retail_lake.sql.macros import MACROS, macro_of
-from retail_lake.sql.parse import READ, inputs, parse, relations
+from retail_lake.sql.parse import READ, as_written, inputs, parse, relations
 
 # Parts of other constructs: they mean nothing alone, and what they are part of is judged.
 PARTS: Final = frozenset(
@@ -51,6 +51,13 @@ _TRUNCATIONS: Final = {"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUT
 _PATTERN: Final = re.compile(r"\^?([A-Za-z0-9_ @/:,-]|\[\^?[A-Za-z0-9_ .@/:,+-]+\]|\((?!\?)|\)|\{[0-9]+(,[0-9]*)?\}|[*+?|])*\$?")
 
 
+_UNPROVEN: Final = (
+    "{word} is not on the list of retail_lake/sql/portable.py: what it means on each engine is not proven. Write it with what is:"
+    " arithmetic, CASE, the list's functions, the macros ({macros}). Or compute it where the table is read, write the table for"
+    " Spark alone (`spark` in place of `sql`), or prove it: a line in retail_lake_tests/sql/test_two_engines.py"
+)
+
+
 def check(table: Table, tables: Mapping[str, Table]) -> None:
     """Refuse what a table's SQL must not say, and inputs that do not exist.
 
@@ -70,28 +77,27 @@ def check(table: Table, tables: Mapping[str, Table]) -> None:
 def check_sql(sql: str, owner: str) -> None:
     """The same for one text, a SELECT or an expression; `owner` is named in the message."""
     for node in parse(sql, owner).walk():
-        if complaint := _complaint(node):
-            construct = node.sql(READ, comments=False)
+        if complaint := _complaint(node, sql):
+            construct = as_written(node, sql) or node.sql(READ, comments=False)
             shown = construct if len(construct) <= 100 else construct[:97] + "..."
             raise ConfigurationFailure(f"{owner}: `{shown}` is not portable: {complaint}")
 
 
-def _complaint(node: exp.Expr) -> str | None:
-    """What is wrong with a node by itself, and what to write instead; None where nothing is."""
+def _complaint(node: exp.Expr, sql: str) -> str | None:
+    """What is wrong with a node of that text by itself, and what to write instead; None where nothing is."""
     kind = type(node)
     if kind in RULES:
         return RULES[kind](node)
     if kind in PLAIN or kind in PARTS or macro_of(node):
         return None
     if isinstance(node, exp.Anonymous):
-        word = node.name.lower()
-        return INSTEAD.get(
-            word, f"the function {word} is not on the list of retail_lake/sql/portable.py; macros: {', '.join(MACROS)}"
-        )
-    word = node.sql_name().lower() if isinstance(node, exp.Func) else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
-    return INSTEAD.get(
-        word, f"{word} is not on the list of retail_lake/sql/portable.py: what it means on each engine is not proven"
-    )
+        known = node.name.lower()
+    elif isinstance(node, exp.Func):
+        known = node.sql_name().lower()
+    else:
+        known = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+    word = as_written(node, sql).partition("(")[0].strip().lower() or known
+    return INSTEAD.get(word) or INSTEAD.get(known) or _UNPROVEN.format(word=word, macros=", ".join(MACROS))
 
 
 def _is_number(node: exp.Expr | None, least: int) -> bool:

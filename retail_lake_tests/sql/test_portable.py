@@ -43,6 +43,14 @@ REFUSED = {
     "a IN (SELECT b FROM silver.t)": "LEFT SEMI JOIN",
     "(SELECT max(b) FROM silver.t)": "CROSS JOIN",
     "no_such_function(a)": "no_such_function",
+    "power(a, 2)": "x * x",
+    "sqrt(a)": "where the table is read",
+    "log(a)": "where the table is read",
+    "stddev(a)": "sum(x * x)",
+    "reverse(text)": "LIKE '%end'",
+    "months_between(a, b)": "datediff",
+    "instr(text, 'a')": "LIKE '%part%'",
+    "isnull(a)": "IS NULL",
     "SELECT * FROM silver.t": "name the columns",
     "SELECT t.* FROM silver.t AS t": "name the columns",
     "SELECT a FROM silver.t LIMIT 1": "row_number",
@@ -61,6 +69,25 @@ def test_refused_with_what_to_write_instead(sql: str) -> None:
         check_sql(sql, "silver.mine")
     assert str(refusal.value).startswith("silver.mine: `")
     assert REFUSED[sql] in str(refusal.value).partition("is not portable: ")[2]
+
+
+@pytest.mark.parametrize("sql", ["log( a )", "LOG10(a)", "instr(text, ')')", "SELECT sum(Log2(a)) AS b FROM silver.t"])
+def test_a_function_is_shown_as_it_was_written(sql: str) -> None:
+    with pytest.raises(ConfigurationFailure) as refusal:
+        check_sql(sql, "silver.mine")
+    call = sql.removeprefix("SELECT sum(").removesuffix(") AS b FROM silver.t")
+    assert str(refusal.value).startswith(f"silver.mine: `{call}` is not portable: ")
+
+
+@pytest.mark.parametrize("sql", ["no_such_function(a)", "Soundex(text)", "a & 1"])
+def test_for_what_is_not_listed_it_says_what_there_is(sql: str) -> None:
+    with pytest.raises(ConfigurationFailure) as refusal:
+        check_sql(sql, "silver.mine")
+    told = str(refusal.value).partition("is not portable: ")[2]
+    word = "bitwise_and" if "&" in sql else sql.partition("(")[0].lower()
+    assert told.startswith(f"{word} is not on the list")
+    for other in ("CASE", "business_day", "where the table is read", "`spark`", "test_two_engines.py"):
+        assert other in told
 
 
 def _table(name: str, sql: str) -> Table:
