@@ -13,12 +13,15 @@ from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from retail_lake.contract import Column, Layer, Table, expect
 from retail_lake.demo.arrivals import arrivals
 from retail_lake.demo.source import parquet
+from retail_lake.sql.macros import MACROS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +43,22 @@ def test_the_message_shown_for_unportable_sql_is_the_real_one() -> None:
     with pytest.raises(ConfigurationFailure) as refused:
         check_sql("SELECT avg(sales_value) AS mean FROM gold.fact_sales", "gold.daily_brand_sales")
     assert str(refused.value) == shown
+
+
+def test_the_rules_shown_are_taken_by_a_table() -> None:
+    names: dict[str, Any] = {"expect": expect}
+    exec(block("rules"), names)
+    columns = [Column("line_id", "bigint", ""), Column("quantity", "int", ""), Column("price_group", "string", "")]
+    table = Table("t", Layer.GOLD, "A table.", "line", columns, rules=names["rules"], sql="SELECT 1 AS line_id")
+    assert [(rule.columns, rule.mostly, rule.severity) for rule in table.rules] == [
+        (("quantity",), 0.95, "critical"),
+        (("price_group",), 1.0, "warning"),
+    ]
+
+
+def test_every_macro_is_named() -> None:
+    (named,) = re.findall(r"^Macros carry .*?\(`retail_lake/sql/macros.py`\)", README, re.MULTILINE | re.DOTALL)
+    assert [name for name in MACROS if f"`{name}`" not in named] == []
 
 
 @pytest.mark.full
