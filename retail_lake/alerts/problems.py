@@ -197,7 +197,7 @@ def arrivals_queue(settings: Settings, standing: Standing) -> list[Alert]:
     return alerts
 
 
-def orphans(settings: Settings, launches: Iterable[Opened], is_alive: Callable[[str], bool], now: datetime) -> list[Alert]:
+def orphans(settings: Settings, left_behind: Iterable[Opened], now: datetime) -> list[Alert]:
     """Remote jobs of runs that are over, which the reaper should have stopped and has not."""
     return [
         Alert(
@@ -213,8 +213,8 @@ def orphans(settings: Settings, launches: Iterable[Opened], is_alive: Callable[[
             link=run_link(settings, launch.run_id),
             next_step=f"The ticks of the sensor reaper say what keeps it from stopping the job; or stop it in {launch.engine}.",
         )
-        for launch in launches
-        if now - launch.submitted_at > ORPHAN_AFTER and not is_alive(launch.run_id)
+        for launch in left_behind
+        if now - launch.submitted_at > ORPHAN_AFTER
     ]
 
 

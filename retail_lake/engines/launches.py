@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from retail_lake.cost.ledger import Used
 
 TRIAL: Final = "trial"
-"""The run id of jobs that no run of Dagster's stands behind: they count as alive as long as they may take."""
+"""The run id of jobs that no run of Dagster's stands behind."""
 SETTLE_SECONDS: Final = 15.0
 """How long a stopped job is watched for its end."""
 UNSEEN_SECONDS: Final = 300
@@ -138,13 +138,22 @@ def settle(settings: Settings, launch: Opened, status: Status, *, succeeded: boo
     return used
 
 
-def reap(settings: Settings, is_alive: Callable[[str], bool], control_of: Callable[[EngineName], Control]) -> list[Reaped]:
-    """Stop the jobs of runs that are not alive, put them on the books, and say what became of each.
+def left_behind(settings: Settings, goes_on: Callable[[str], bool | None]) -> list[Opened]:
+    """The launches of runs that are over. `goes_on` says of a run whether it does, and None where that is not known.
+
+    Behind such a launch is a person's trial, a run of another instance, or one that was deleted: it counts as going on for as
+    long as a job may take.
+    """
+    return [launch for launch in open(settings) if not _goes_on(settings, launch, goes_on)]
+
+
+def reap(settings: Settings, goes_on: Callable[[str], bool | None], control_of: Callable[[EngineName], Control]) -> list[Reaped]:
+    """Stop the jobs that are left behind, put them on the books, and say what became of each.
 
     A launch whose job has not ended yet, or whose service does not answer, stays on record for the next time. `control_of`
     gives the service of that name.
     """
-    return [_reap(settings, launch, control_of) for launch in open(settings) if not _is_alive(settings, launch, is_alive)]
+    return [_reap(settings, launch, control_of) for launch in left_behind(settings, goes_on)]
 
 
 def _reap(settings: Settings, launch: Opened, control_of: Callable[[EngineName], Control]) -> Reaped:
@@ -176,10 +185,9 @@ def _reap(settings: Settings, launch: Opened, control_of: Callable[[EngineName],
         return Reaped(launch, f"could not be reaped{', and is given up' if given_up else ''}: {error}", closed=given_up)
 
 
-def _is_alive(settings: Settings, launch: Opened, is_alive: Callable[[str], bool]) -> bool:
-    if launch.run_id == TRIAL:
-        return _age(launch) < timedelta(seconds=settings.job_timeout) + _MARGIN
-    return is_alive(launch.run_id)
+def _goes_on(settings: Settings, launch: Opened, goes_on: Callable[[str], bool | None]) -> bool:
+    known = None if launch.run_id == TRIAL else goes_on(launch.run_id)
+    return _age(launch) < timedelta(seconds=settings.job_timeout) + _MARGIN if known is None else known
 
 
 def _age(launch: Opened) -> timedelta:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
@@ -20,7 +20,7 @@ from retail_lake.alerts.alert import Alert, Kind
 from retail_lake.alerts.problems import Tables
 from retail_lake.config import Settings
 from retail_lake.failure import Failure
-from retail_lake.orchestration.alive import is_over
+from retail_lake.orchestration.alive import goes_on
 from retail_lake.orchestration.failed_runs import FailedRuns, rules_that_refused, waiting_runs
 from retail_lake.orchestration.graph import Graph
 
@@ -138,8 +138,4 @@ def _over_budget(settings: Settings, now: datetime) -> list[Alert]:
 def _orphans(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> list[Alert]:
     from retail_lake.engines import launches
 
-    def is_alive(run_id: str) -> bool:
-        run = instance.get_run_by_id(run_id)
-        return run is None or not is_over(run)
-
-    return problems.orphans(settings, launches.open(settings), is_alive, now)
+    return problems.orphans(settings, launches.left_behind(settings, partial(goes_on, instance)), now)

@@ -23,6 +23,12 @@ def process_tag() -> dict[str, str]:
     return {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"}
 
 
+def goes_on(instance: dg.DagsterInstance, run_id: str) -> bool | None:
+    """Whether a run still goes on; None of one that this instance does not know."""
+    run = instance.get_run_by_id(run_id)
+    return None if run is None else not is_over(run)
+
+
 def is_over(run: dg.DagsterRun) -> bool:
     """Whether nothing of the run goes on any more: it has ended, or its process has."""
     return run.is_finished or process_is_gone(run)

@@ -2,18 +2,20 @@
 
 Belongs here: asking Dagster which runs are over. Does not: finding and stopping jobs (`engines/launches.py`).
 
-A run that this instance does not know is another's (somebody's laptop over the same lake), and counts as alive.
+A run that this instance does not know is another's (somebody's laptop over the same lake), or was deleted: nobody can tell, and
+its job is left alone for as long as it may take.
 
 Without postponed annotations: Dagster reads the sensor's own.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from retail_lake.config import REMOTE, Settings
-from retail_lake.orchestration.alive import is_over, process_is_gone
+from retail_lake.orchestration.alive import goes_on, process_is_gone
 
 if TYPE_CHECKING:
     from retail_lake.engines.launches import Reaped
@@ -46,11 +48,7 @@ def reaper(settings: Settings) -> dg.SensorDefinition:
         if not settings.artifacts_uri:
             return dg.SkipReason("No engine of these settings runs jobs elsewhere.")
 
-        def is_alive(run_id: str) -> bool:
-            run = instance.get_run_by_id(run_id)
-            return run is None or not is_over(run)
-
-        reaped = reap(settings, is_alive, lambda name: getattr(context.resources, name).it.control)
+        reaped = reap(settings, partial(goes_on, instance), lambda name: getattr(context.resources, name).it.control)
         for each in reaped:
             context.log.warning(_told(each))
         return dg.SkipReason("\n".join(_told(each) for each in reaped) or "No remote job is left of a run that is over.")

@@ -84,6 +84,16 @@ def test_a_trial_is_alive_as_long_as_it_may_take(service: Service) -> None:
     assert [reaped.launch.token for reaped in reap(service)] == ["old"]
 
 
+def test_a_run_that_nobody_knows_is_alive_as_long_as_its_job_may_take(service: Service) -> None:
+    service.act = Act(looks=-1, reports=False)
+    launched(service, "young", run_id="deleted", seconds_ago=service.settings.job_timeout - 60)
+    launched(service, "old", run_id="deleted", seconds_ago=service.settings.job_timeout + 3600)
+    found = launches.reap(service.settings, lambda run_id: None, lambda name: {"glue": service}[name])
+    assert [reaped.launch.token for reaped in found] == ["old"]
+    assert {job.launch.token: job.cancelled for job in service.jobs.values()} == {"young": False, "old": True}
+    assert [launch.token for launch in launches.open(service.settings)] == ["young"]
+
+
 def test_one_that_cannot_be_reaped_does_not_keep_the_others(service: Service) -> None:
     service.act = Act(looks=-1, reports=False)
     launched(service, "a", seconds_ago=40)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -53,7 +53,7 @@ def tick(settings: Settings, instance: dg.DagsterInstance, control: FakeControl)
     return str(found.skip_message)
 
 
-def launched(settings: Settings, control: FakeControl, token: str, run_id: str) -> str:
+def launched(settings: Settings, control: FakeControl, token: str, run_id: str, ago: timedelta = timedelta()) -> str:
     remote_id = f"job-{token}"
     control.states[remote_id] = State.RUNNING
     launches.opened(
@@ -64,7 +64,7 @@ def launched(settings: Settings, control: FakeControl, token: str, run_id: str) 
             run_id=run_id,
             table="silver.sales",
             days=(date(2017, 1, 1), date(2017, 1, 3)),
-            submitted_at=datetime.now(UTC),
+            submitted_at=datetime.now(UTC) - ago,
             remote_id=remote_id,
         ),
     )
@@ -97,6 +97,18 @@ def test_jobs_of_runs_that_are_over_are_stopped_and_no_others(
 
     assert tick(settings, instance, control) == "No remote job is left of a run that is over."
     assert len(control.cancelled) == 2
+
+
+def test_the_job_of_a_run_that_was_deleted_is_stopped_when_it_has_had_its_time(
+    settings: Settings, instance: dg.DagsterInstance, new_run: Callable[..., str]
+) -> None:
+    control, deleted = FakeControl(), new_run(dg.DagsterRunStatus.STARTED)
+    instance.delete_run(deleted)
+    limit = timedelta(seconds=settings.job_timeout)
+    launched(settings, control, "young", deleted, limit - timedelta(minutes=1))
+    old = launched(settings, control, "old", deleted, limit + timedelta(hours=1))
+    assert f"of run {deleted}: job {old} on glue stopped" in tick(settings, instance, control)
+    assert control.cancelled == [old]
 
 
 def test_a_service_that_does_not_answer_is_told_of_and_asked_again(
