@@ -60,6 +60,15 @@ def read_bytes(uri: str, settings: Settings) -> bytes:
         return file.read()
 
 
+def is_there(uri: str, settings: Settings) -> bool:
+    """Whether there is such a small file, by reading it: a job may do no more. Raises a `Failure` where nobody can tell."""
+    try:
+        read_bytes(uri, settings)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def write_bytes(uri: str, data: bytes, settings: Settings) -> None:
     """Write one file, with its folders, replacing one of the same name. It appears whole or not at all, as on S3."""
     system, path = filesystem(uri, settings)

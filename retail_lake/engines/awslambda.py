@@ -22,7 +22,7 @@ from urllib.parse import quote
 from retail_lake.aws import client
 from retail_lake.config import EngineName, Settings
 from retail_lake.engines import launches
-from retail_lake.engines.control import Launch, Log, State, Status
+from retail_lake.engines.control import OURS_AS_ARGUMENT, Launch, Log, State, Status
 from retail_lake.engines.handler import ARGUMENTS, REPORTED, STARTED
 from retail_lake.engines.handler import STATUS as ANSWERED
 from retail_lake.engines.sizing import LAMBDA_SECONDS
@@ -57,7 +57,9 @@ class AwsLambda:
 
     def submit(self, launch: Launch) -> str:
         """See `Control`. The call goes on in a thread; one that Lambda refuses raises here."""
-        call = _Call(self._lambda, self.settings.lambda_function, list(launch.arguments))
+        # A call has no tags: the function says in its log what it is of.
+        about = (part for name, value in launch.about.items() for part in (f"{OURS_AS_ARGUMENT}{name}", value))
+        call = _Call(self._lambda, self.settings.lambda_function, [*launch.arguments, *about])
         self._calls[launch.token] = call
         call.ended.wait(REFUSED_WITHIN)
         if call.error is not None:

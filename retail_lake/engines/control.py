@@ -16,6 +16,8 @@ from retail_lake.config import EngineName
 
 OURS: Final = "retail-lake:"
 """What the tags begin with that say which run, table and days a job is of."""
+OURS_AS_ARGUMENT: Final = f"--{OURS.replace(':', '-')}"
+"""What their names begin with where a service has no tags and is handed them as arguments."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Launch:
     workers: int
     timeout: int
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What the job is of: its tags without those of the settings, by what comes after `OURS`."""
+        return {key.removeprefix(OURS): value for key, value in self.tags.items() if key.startswith(OURS)}
 
 
 class State(StrEnum):

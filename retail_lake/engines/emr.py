@@ -4,25 +4,26 @@ Belongs here: finding the cluster, EMR's calls and states. Does not: making a cl
 what a failure means (`remote.py`).
 
 A step is the process that submits the job to YARN, and killing it leaves the job alive. So a job is told to stop by the object
-that it looks for (`jobs/cancel.py`), and its step is cancelled besides, which is all that a step still waiting needs.
+that it looks for (`jobs/cancel.py`), and its step is cancelled besides, which is all that a step still waiting needs. Of one that
+was under way, the job's report says that it has stopped.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
 
 from retail_lake.aws import client
 from retail_lake.config import PREFIX, EngineName, Settings
 from retail_lake.deploy.artifact import Artifact, current
-from retail_lake.engines import spark_submit
-from retail_lake.engines.control import Launch, Log, State, Status
+from retail_lake.engines import launches, spark_submit
+from retail_lake.engines.control import OURS, Launch, Log, State, Status
 from retail_lake.engines.logs import s3_tail
 from retail_lake.failure import ConfigurationFailure
-from retail_lake.storage import list_folders
+from retail_lake.storage import is_there, list_folders
 
 STATES: Final[Mapping[str, State]] = {
     "PENDING": State.WAITING,
@@ -33,6 +34,9 @@ STATES: Final[Mapping[str, State]] = {
     "INTERRUPTED": State.STOPPED,
     "FAILED": State.FAILED,
 }
+OUTLIVES: Final = timedelta(minutes=10)
+"""How long after its step was cancelled a job that does not report may be at work: one that YARN has not started yet looks for
+its word to stop when it is."""
 _LIVE: Final = ("STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING")
 _MOST_LISTED: Final = 1000
 _APPLICATION: Final = re.compile(r"application_\d+_\d+")
@@ -93,8 +97,9 @@ class Emr:
 
     def status(self, remote_id: str) -> Status:
         """See `Control`."""
-        status = self._step(remote_id)["Status"]
-        state = STATES[status["State"]]
+        step = self._step(remote_id)
+        status = step["Status"]
+        state = State.RUNNING if self._may_outlive(step) else STATES[status["State"]]
         details, changed, times = (
             status.get("FailureDetails", {}),
             status.get("StateChangeReason", {}),
@@ -143,6 +148,14 @@ class Emr:
         found: dict[str, Any] = self._emr.describe_step(ClusterId=cluster, StepId=step)["Step"]
         return found
 
+    def _may_outlive(self, step: dict[str, Any]) -> bool:
+        """Whether the job of a step that was cancelled may still be at work: it was submitted and has not reported."""
+        status, now = step["Status"], datetime.now(UTC)
+        times = status.get("Timeline", {})
+        if status["State"] != "CANCELLED" or "StartDateTime" not in times or now - times.get("EndDateTime", now) > OUTLIVES:
+            return False
+        return not is_there(launches.report(self.settings, step["Name"].rpartition(" ")[2]), self.settings)
+
     def _usage(self, remote_id: str, started: datetime | None, ended: datetime | None) -> dict[str, float]:
         """The step's seconds times the cluster's instances, and no money: the cluster is paid for whatever it does."""
         if started is None or ended is None:
@@ -163,7 +176,12 @@ class Emr:
 
 def _command(artifact: Artifact, launch: Launch) -> list[str]:
     """`spark-submit`, with the artifact's Python, not the cluster's, in driver and executors."""
-    spark = {"spark.yarn.appMasterEnv.PYSPARK_PYTHON": spark_submit.PYTHON, **spark_submit.settings(launch.workers)}
+    spark = {
+        "spark.yarn.appMasterEnv.PYSPARK_PYTHON": spark_submit.PYTHON,
+        # A step has no tags. YARN's are of ASCII, separated by commas, and at most a hundred characters each.
+        "spark.yarn.tags": ",".join(f"{OURS}{name}:{value}"[:100] for name, value in launch.about.items()),
+        **spark_submit.settings(launch.workers),
+    }
     return [
         "spark-submit",
         *("--deploy-mode", "cluster"),

@@ -15,7 +15,7 @@ from retail_lake.aws import client
 from retail_lake.config import EngineName, Settings
 from retail_lake.cost.usage import glue_dpu_seconds
 from retail_lake.engines import sizing
-from retail_lake.engines.control import OURS, Launch, Log, State, Status
+from retail_lake.engines.control import OURS_AS_ARGUMENT, Launch, Log, State, Status
 from retail_lake.engines.logs import cloudwatch_tail
 
 STATES: Final[Mapping[str, State]] = {
@@ -115,4 +115,4 @@ class Glue:
 def _tags(launch: Launch) -> dict[str, str]:
     """What the run is of, as arguments: a run has no tags, and its arguments are shown with it. The settings' own tags, which
     might be called like an argument of the program, are the job's."""
-    return {f"--{key.replace(':', '-')}": value for key, value in launch.tags.items() if key.startswith(OURS)}
+    return {f"{OURS_AS_ARGUMENT}{name}": value for name, value in launch.about.items()}

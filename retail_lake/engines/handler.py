@@ -9,13 +9,16 @@ the next call.
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from retail_lake.aws import client, code_of, split_uri
 from retail_lake.config import PREFIX, load_settings
+from retail_lake.engines.control import OURS_AS_ARGUMENT
 from retail_lake.jobs.__main__ import main
-from retail_lake.storage import read_bytes
+from retail_lake.storage import is_there
 
 if TYPE_CHECKING:
     from retail_lake.config import Settings
@@ -40,11 +43,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     """
     arguments = [str(argument) for argument in event[ARGUMENTS]]
     given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    _say_what_it_is_of(given)
     if memory := getattr(context, "memory_limit_in_mb", 0):
         os.environ.setdefault(f"{PREFIX}MEMORY_LIMIT", f"{int(int(memory) * _SHARE_OF_MEMORY)}MB")
     settings = load_settings(region=given["--region"], **_endpoint(given))
     report = given["--report"]
-    if _is_there(report, settings):
+    if is_there(report, settings):
         return {STATUS: REPORTED}
     if not _first(f"{report.rpartition('/')[0]}/{STARTED}", settings):
         return {STATUS: RUNNING}
@@ -52,16 +56,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, str]:
     return {STATUS: REPORTED}
 
 
+def _say_what_it_is_of(given: dict[str, str]) -> None:
+    """One line of JSON with run, table, days and token: a call has no tags, and its log is found by these."""
+    about = {name.removeprefix(OURS_AS_ARGUMENT): value for name, value in given.items() if name.startswith(OURS_AS_ARGUMENT)}
+    if about:
+        sys.stdout.write(f"{json.dumps(about)}\n")
+        sys.stdout.flush()
+
+
 def _endpoint(given: dict[str, str]) -> dict[str, str]:
     return {"s3_endpoint": given["--s3-endpoint"]} if "--s3-endpoint" in given else {}
-
-
-def _is_there(uri: str, settings: Settings) -> bool:
-    try:
-        read_bytes(uri, settings)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _first(uri: str, settings: Settings) -> bool:

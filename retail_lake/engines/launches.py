@@ -70,6 +70,11 @@ def cancel_marker(settings: Settings, token: str) -> str:
     return f"{folder(settings, token)}/cancel"
 
 
+def report(settings: Settings, token: str) -> str:
+    """Where the job says what it did, or why it did nothing."""
+    return f"{folder(settings, token)}/report.json"
+
+
 def opened(settings: Settings, launch: Opened) -> None:
     """Put a launch on record, or what is newly known of it."""
     write_bytes(_uri(settings, launch.token), launch.model_dump_json().encode(), settings)

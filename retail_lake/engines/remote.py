@@ -93,7 +93,7 @@ class RemoteEngine:
             "--description": f"{folder}/description.json",
             "--engine": "spark" if spark else "local",
             "--session": "cluster" if spark else "local",
-            "--report": _report(self.settings, token),
+            "--report": launches.report(self.settings, token),
             "--cancel": launches.cancel_marker(self.settings, token),
             "--region": self.settings.region,
             "--s3-endpoint": self.settings.s3_endpoint,
@@ -187,7 +187,7 @@ class RemoteEngine:
         """What the job has reported. Raises what it reported instead, or the cause why there is nothing."""
         job, console = running.job, running.console
         try:
-            answer = _ANSWER.validate_json(read_bytes(_report(self.settings, running.token), self.settings))
+            answer = _ANSWER.validate_json(read_bytes(launches.report(self.settings, running.token), self.settings))
         except FileNotFoundError:
             # One without room has never printed anything, and one that somebody stopped needs no explanation.
             needless = causes.name(status.state, status.reason) in (causes.CAPACITY, causes.STOPPED)
@@ -262,10 +262,6 @@ def _workload(job: JobDescription) -> Workload:
     from retail_lake.tables import TABLES
 
     return TABLES[job.table].workload
-
-
-def _report(settings: Settings, token: str) -> str:
-    return f"{launches.folder(settings, token)}/report.json"
 
 
 def _title(job: JobDescription) -> str:

@@ -81,11 +81,16 @@ class _Step:
                 "FailureDetails": self._failure() if self.state == "FAILED" else None,
                 "Timeline": {
                     "CreationDateTime": self.created,
-                    "StartDateTime": None if self.state == "PENDING" else _moment(self.job.started) or self.created,
+                    "StartDateTime": self._began(),
                     "EndDateTime": None if self.live else ended,
                 },
             },
         }
+
+    def _began(self) -> datetime | None:
+        """When it was its turn; one that was cancelled before that never began."""
+        never = self.state == "PENDING" or (self.state == "CANCELLED" and not self.abandoned and not self.job.started)
+        return None if never else _moment(self.job.started) or self.created
 
     def _failure(self) -> dict[str, Any]:
         logs = {"LogFile": f"{self.logs}/stderr.gz"} if self.logs else {}

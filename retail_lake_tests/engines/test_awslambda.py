@@ -122,6 +122,14 @@ def test_a_job_runs_there_as_it_does_here(settings: Settings, job: JobDescriptio
     assert set(function.payloads[0]) == {"arguments"} and len(json.dumps(function.payloads[0])) < 1500
 
 
+def test_the_log_of_a_call_says_first_what_it_is_of(
+    settings: Settings, job: JobDescription, function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RemoteEngine(settings, AwsLambda(settings)).run(job)
+    said = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert (said["run"], said["table"], said["days"]) == ("run-1", "bronze.till_lines", "2017-01-01")
+
+
 def test_a_second_call_does_nothing_again(settings: Settings, job: JobDescription, function: Function) -> None:
     RemoteEngine(settings, AwsLambda(settings)).run(job)
     (payload,) = function.payloads

@@ -15,10 +15,11 @@ from botocore.stub import ANY, Stubber
 
 from retail_lake.config import Settings
 from retail_lake.deploy.artifact import Artifact
-from retail_lake.engines import emr, emr_serverless, glue, logs, open_control, open_engine
+from retail_lake.engines import emr, emr_serverless, glue, launches, logs, open_control, open_engine
 from retail_lake.engines.control import Launch, Log, State
 from retail_lake.failure import ConfigurationFailure
 from retail_lake.storage import write_bytes
+from retail_lake_tests.engines.service import ago
 
 Stub = Callable[[str], Stubber]
 ARTIFACT = Artifact("spark-4.1", "1", "3.11", "s3://b/a/main.py", "s3://b/a/x.gluewheels.zip", "s3://b/a/environment.tar.gz")
@@ -28,7 +29,12 @@ LAUNCH = Launch(
     arguments=("--description", "s3://b/d.json", "--report", "s3://b/r.json"),
     workers=3,
     timeout=3600,
-    tags={"engine": "theirs", "retail-lake:run": "run-1"},
+    tags={
+        "engine": "theirs",
+        "retail-lake:run": "run-1",
+        "retail-lake:table": "silver.sales",
+        "retail-lake:days": "2017-01-01..2017-01-02",
+    },
 )
 BEGAN, ENDED = datetime(2026, 5, 4, 3, 0, tzinfo=UTC), datetime(2026, 5, 4, 3, 2, tzinfo=UTC)
 ROLE = "arn:aws:iam::123456789012:role/jobs"
@@ -75,6 +81,8 @@ def test_glue_starts_a_run_known_by_its_arguments(settings: Settings, stub: Stub
                 "--report": "s3://b/r.json",
                 "--retail-lake-token": LAUNCH.token,
                 "--retail-lake-run": "run-1",
+                "--retail-lake-table": "silver.sales",
+                "--retail-lake-days": "2017-01-01..2017-01-02",
             },
             "Timeout": 61,
             "WorkerType": "G.1X",
@@ -236,6 +244,8 @@ def test_emr_submits_to_yarn_and_gives_back_cluster_and_step(settings: Settings,
     assert command[command.index("--archives") + 1] == "s3://b/a/environment.tar.gz#environment"
     assert "spark.yarn.appMasterEnv.PYSPARK_PYTHON=./environment/bin/python" in command
     assert "spark.executorEnv.PYSPARK_PYTHON=./environment/bin/python" in command
+    tags = "retail-lake:run:run-1,retail-lake:table:silver.sales,retail-lake:days:2017-01-01..2017-01-02"
+    assert command[command.index(f"spark.yarn.tags={tags}") - 1] == "--conf"
     assert command[-5:] == ["s3://b/a/main.py", *LAUNCH.arguments]
 
 
@@ -277,6 +287,29 @@ def test_emr_s_steps_are_found_watched_and_stopped(settings: Settings, stub: Stu
         "cancel_steps", {}, {"ClusterId": "j-7", "StepIds": ["s-1"], "StepCancellationOption": "SEND_INTERRUPT"}
     )
     service.cancel("j-7/s-1")
+
+
+@pytest.mark.parametrize(
+    ("times", "reports", "found"),
+    [
+        ({"StartDateTime": ago(90), "EndDateTime": ago(30)}, False, State.RUNNING),
+        ({"StartDateTime": ago(90), "EndDateTime": ago(30)}, True, State.STOPPED),
+        ({"StartDateTime": ago(9000), "EndDateTime": ago(8000)}, False, State.STOPPED),
+        ({"EndDateTime": ago(30)}, False, State.STOPPED),
+    ],
+    ids=["its driver lives", "its driver has said so", "long ago", "before its turn"],
+)
+def test_a_cancelled_step_of_emr_s_has_stopped_when_its_driver_has(
+    settings: Settings, stub: Stub, times: dict[str, datetime], reports: bool, found: State
+) -> None:
+    here = settings.model_copy(update={"artifacts_uri": str(settings.home / "artifacts")})
+    if reports:
+        write_bytes(launches.report(here, LAUNCH.token), b"{}", here)
+    step = {"Id": "s-1", "Name": f"{LAUNCH.name} {LAUNCH.token}", "Status": {"State": "CANCELLED", "Timeline": times}}
+    stub("emr").add_response("describe_step", {"Step": step}, {"ClusterId": "j-7", "StepId": "s-1"})
+    stub("emr").add_response("list_instances", {"Instances": [{"Id": "1"}]})
+    status = emr.Emr(here).status("j-7/s-1")
+    assert (status.state, status.ended_at) == (found, times["EndDateTime"] if found.ended else None)
 
 
 def test_the_end_of_a_log_on_s3(tmp_path: Path, settings: Settings) -> None:
