@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import islice
+from itertools import islice, pairwise
 
 import pytest
 from hypothesis import given, strategies
@@ -26,4 +26,4 @@ def test_callers_that_began_together_drift_apart(n: int) -> None:
     waits = sorted(next(islice(pauses(16.0), n, None)) for _ in range(200))
     most = min(2.0**n, 16.0)
     assert waits[0] < 0.55 * most and waits[-1] > 0.95 * most
-    assert max(later - sooner for sooner, later in zip(waits, waits[1:], strict=False)) < 0.05 * most, "they come in crowds"
+    assert max(later - sooner for sooner, later in pairwise(waits)) < 0.05 * most, "they come in crowds"

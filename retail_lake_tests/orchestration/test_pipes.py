@@ -24,6 +24,7 @@ from retail_lake.orchestration.instance import open_instance
 from retail_lake.orchestration.pipes import PipesChannel
 from retail_lake.storage import list_files, read_bytes, write_bytes
 from retail_lake.tables import TABLES
+from retail_lake_tests.orchestration.dagster_servers import wait_for
 from retail_lake_tests.s3 import S3Server
 
 TABLE = "gold.dim_date"
@@ -51,14 +52,37 @@ def in_a_run(settings: Settings, work: Callable[[PipesChannel], None]) -> tuple[
         return result.success, [e.user_message for e in instance.all_logs(result.run_id)]
 
 
-def run_job(settings: Settings, token: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """The job program as a service starts it. What it is told is all it has but credentials."""
+def told(settings: Settings, token: str, arguments: Sequence[str]) -> list[str]:
+    """What a service tells the job program: all that it has but credentials."""
     jobs = f"{settings.artifacts_uri}/jobs/{token}"
     given = ["--description", f"{jobs}/description.json", "--engine", "local", "--report", f"{jobs}/report.json"]
-    given += ["--region", settings.region, "--s3-endpoint", settings.s3_endpoint, *arguments]
-    return subprocess.run(
-        [sys.executable, "-m", "retail_lake.jobs", *given], capture_output=True, text=True, timeout=120, check=False
-    )
+    return [*given, "--region", settings.region, "--s3-endpoint", settings.s3_endpoint, *arguments]
+
+
+def run_job(settings: Settings, token: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """The job program as a service starts it."""
+    program = [sys.executable, "-m", "retail_lake.jobs", *told(settings, token, arguments)]
+    return subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+
+from retail_lake.jobs import __main__ as program
+
+
+def wait(job):
+    while not Path(sys.argv[1]).exists():
+        time.sleep(0.05)
+    raise RuntimeError("it was let go")
+
+
+program.local_engine = lambda settings, name, session: SimpleNamespace(run=wait)
+sys.exit(program.main(sys.argv[2:]))
+"""
+"""The job program, whose work is to wait for a file."""
 
 
 def left(settings: Settings, token: str) -> list[str]:
@@ -96,6 +120,37 @@ def test_what_a_job_prints_is_in_the_log_under_its_name_and_nothing_is_left(sett
     assert report.table == TABLE
     assert left(settings, "good") == ["description.json", "report.json"]
     assert left(settings, "bad") == ["report.json"]
+
+
+def test_what_a_job_prints_is_in_the_run_s_log_while_it_works(settings: Settings, tmp_path: Path) -> None:
+    job = plan(Lake(settings), TABLES[TABLE], [], run_id="run").jobs[0]
+    write_bytes(f"{settings.artifacts_uri}/jobs/slow/description.json", job.model_dump_json().encode(), settings)
+    go_on = tmp_path / "go on"
+    ended: list[int] = []
+
+    def shown() -> list[str]:
+        with open_instance(settings) as instance:
+            (run,) = instance.get_runs()
+            return [entry.user_message for entry in instance.all_logs(run.run_id)]
+
+    def watch(channel: PipesChannel) -> None:
+        with channel.open(TABLE, "slow") as reporting:
+            given = [str(go_on), *told(settings, "slow", reporting.arguments)]
+            with subprocess.Popen([sys.executable, "-c", WAITING, *given], stderr=subprocess.DEVNULL) as process:
+                try:
+                    wait_for("its line", lambda: any(f"{TABLE}: all days, 0 files" in said for said in shown()))
+                    # It cannot have ended: it waits for what comes now.
+                    assert process.poll() is None
+                    assert any(f"{TABLE}: all days, 0 files" in line for line in reporting.last_lines())
+                finally:
+                    go_on.touch()
+                ended.append(process.wait(60))
+            assert "RuntimeError: it was let go" in reporting.last_lines(), "what came last is not waited for"
+
+    success, log = in_a_run(settings, watch)
+    assert success, "\n".join(log)
+    assert ended == [1]
+    assert any("it was let go" in said for said in log)
 
 
 def test_a_job_that_is_lost_is_not_waited_for_and_leaves_nothing(settings: Settings) -> None:
