@@ -33,6 +33,10 @@ TABLE = "bronze.redemptions"
 """Without rules of its own: a job is over in a moment."""
 
 
+CONSOLES = {"glue": "gluestudio", "emr_serverless": "emr", "awslambda": "lambda"}
+"""Which part of the AWS console shows an engine's jobs."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A fault, how it is ordered, and the cause that the failure names; None: the run gets over it."""
@@ -44,6 +48,8 @@ class Case:
     through_front: bool = False
     jobs: int = 1
     """Jobs that the service accepted; after a failure there is a second run."""
+    log: str = ""
+    """What a line of the job's log begins with, where there is one to show."""
 
     def __str__(self) -> str:
         return self.name
@@ -74,13 +80,20 @@ CASES = (
     Case("a launch is not permitted", _refused("glue", "StartJobRun", "AccessDeniedException", 1), "access denied"),
     Case("too many runs at once", _refused("glue", "StartJobRun", "ConcurrentRunsExceededException", 2)),
     Case("no capacity for a job that was accepted", _job("emr-serverless", JobFault.CAPACITY), engine="emr_serverless", jobs=2),
-    Case("the driver fails", _job("glue", JobFault.FAILS), "driver error", jobs=2),
+    Case(
+        "the driver fails",
+        _job("glue", JobFault.FAILS),
+        "driver error",
+        jobs=2,
+        log="RuntimeError: the test ordered this job to fail",
+    ),
     Case(
         "the driver runs out of memory",
         _job_that_stages("glue", JobFault.OUT_OF_MEMORY),
         "out of memory",
         through_front=True,
         jobs=2,
+        log="--engine local instead of spark: ",
     ),
     Case("a function runs out of memory", _job("lambda", JobFault.OUT_OF_MEMORY), "out of memory", engine="awslambda", jobs=2),
     Case(
@@ -132,6 +145,10 @@ def test_a_fault_is_got_over_or_named_and_then_made_right(case: Case, aws: Aws, 
     else:
         assert case.cause in said
         assert TABLE in said
+        if case.jobs > 1:
+            assert f"console.aws.amazon.com/{CONSOLES[case.engine]}/home?region=" in said
+        if case.log:
+            assert f"\n  {case.log}" in said.partition("Last lines of its log:")[2]
         assert Lake(there).current_files(TABLE) == shown, "something of a failed run is visible"
         assert _build_again(there, case.engine) == ""
     assert Lake(there).current_files(TABLE) != shown
