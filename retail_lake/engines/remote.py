@@ -24,7 +24,7 @@ from retail_lake.contract import Workload
 from retail_lake.engines import causes, launches, sizing
 from retail_lake.engines.base import Stopped
 from retail_lake.engines.control import OURS, Channel, Control, Launch, Quiet, Reporting, State, Status
-from retail_lake.engines.last_words import LOG_SECONDS, last_words
+from retail_lake.engines.last_words import LOG_SECONDS, last_words, of_the_job
 from retail_lake.engines.patience import pauses, persist
 from retail_lake.engines.routed import NEEDS_SQL
 from retail_lake.failure import KINDS, ConfigurationFailure, Failure, TransientFailure
@@ -192,7 +192,7 @@ class RemoteEngine:
             # One without room has never printed anything, and one that somebody stopped needs no explanation.
             needless = causes.name(status.state, status.reason) in (causes.CAPACITY, causes.STOPPED)
             log = self._log(running, within=0 if needless else LOG_SECONDS)
-            cause = causes.name(status.state, status.reason, log)
+            cause = causes.name(status.state, status.reason, of_the_job(log))
             raise cause.kind(self._told(running, cause, status.reason, log)) from None
         except ValidationError as error:
             raise ConfigurationFailure(

@@ -184,6 +184,15 @@ def test_a_log_that_cannot_be_read_hides_nothing(settings: Settings, service: Se
         RemoteEngine(settings, service).run(job_of(settings))
 
 
+def test_why_a_log_cannot_be_read_is_not_why_the_job_failed(settings: Settings, service: Service) -> None:
+    service.act = Act(State.FAILED, reports=False, reason="finished with failed status")
+    service.refuse("log_tail", DENIED)
+    with pytest.raises(
+        TransientFailure, match=r"lost without a report(.|\n)*  3 rows staged\n  \(the log cannot be read: .*glue:Start"
+    ):
+        RemoteEngine(settings, service).heard(Heard(), threading.Event()).run(job_of(settings))
+
+
 def test_a_log_that_comes_late_is_waited_for(settings: Settings, service: Service) -> None:
     trace = ("Traceback (most recent call last):", "KeyError: 'x'")
     service.act = Act(State.FAILED, reports=False, reason="finished with failed status", log=trace, log_after=4)
