@@ -110,9 +110,9 @@ def _not_fresh(known: Tables, late: Late) -> Alert:
     table = late.table.full_name
     since = f"{late.since:%Y-%m-%d %H:%M} UTC"
     readers = ["its readers, who were promised it within " + _hours(late.table.fresh_within), *known.after([table])]
-    if late.due:
+    if late.missing:
         there = f"the newest one there is {late.newest}" if late.newest else "none is there"
-        happened = f"{late.due} should be in it, and {there}. It is late since {since}."
+        happened = f"{span(late.missing)} should be in it, and {there}. It is late since {since}."
     else:
         happened = f"What it reads has changed, and it does not show it. It is late since {since}."
     return Alert(
@@ -125,6 +125,8 @@ def _not_fresh(known: Tables, late: Late) -> Alert:
         blocks=names(readers),
         link=asset_link(known.settings, table),
         next_step="See whether its files arrived, and which table before it is missing: `retail-lake status`.",
+        # An old gap must not keep it quiet that the newest day is late as well.
+        parts=("newest",) if late.due in late.missing else (),
     )
 
 

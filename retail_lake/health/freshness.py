@@ -19,10 +19,11 @@ from retail_lake.lake.publications import Publication
 
 @dataclass(frozen=True)
 class Late:
-    """A table that is late since `since`: `due` is the day that should be in it (None: changes of what it reads), `newest` the
-    newest one that is."""
+    """A table that is late since `since`: `missing` are the days that should be in it, oldest first (none: changes of what it
+    reads), `due` is the newest day that should be, `newest` the newest one that is."""
 
     table: Table
+    missing: tuple[date, ...]
     due: date | None
     newest: date | None
     since: datetime
@@ -48,13 +49,15 @@ def _late_day(
     within = table.fresh_within or timedelta()
     due = min((now - within).astimezone(settings.zone).date() - timedelta(days=1), settings.last_day)
     published = known.get(table.full_name, {})
-    there = published.get(due)
-    # A blocked day is a matter of its own, and what waits for it is late.
-    if due < settings.first_day or (there is not None and (there.visible or there.status == "blocked")):
+    visible = {d for d, p in published.items() if d and p.visible}
+    # A blocked day is a matter of its own, and what waits for it is late. A day on which nothing came is published without rows.
+    there = visible | {d for d, p in published.items() if p.status == "blocked"}
+    # What was never promised is no gap: the days before the first that readers ever saw.
+    first = max(min(visible, default=due), settings.first_day)
+    days = (first + timedelta(days=n) for n in range((due - first).days + 1))
+    if not (missing := tuple(day for day in days if day not in there)):
         return None
-    newest = max((d for d, p in published.items() if d and p.visible), default=None)
-    first = max(newest + timedelta(days=1), settings.first_day) if newest and newest < due else due
-    return Late(table, due, newest, deadline(settings, first, within))
+    return Late(table, missing, due, max(visible, default=None), deadline(settings, missing[0], within))
 
 
 def _late_change(lake: Lake, table: Table, known: Mapping[str, Mapping[date | None, Publication]], now: datetime) -> Late | None:
@@ -67,4 +70,4 @@ def _late_change(lake: Lake, table: Table, known: Mapping[str, Mapping[date | No
     since = min((p.published_at for p in read), default=None)
     if since is None or since + within > now or not survey(lake, table, []).todo:
         return None
-    return Late(table, None, None, since + within)
+    return Late(table, (), None, None, since + within)

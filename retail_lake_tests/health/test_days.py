@@ -17,7 +17,7 @@ from retail_lake.config import Settings
 from retail_lake.contract import Table
 from retail_lake.cost import ledger
 from retail_lake.health.days import LONGEST, State, TableDays, overview, shown_days
-from retail_lake.health.freshness import deadline
+from retail_lake.health.freshness import deadline, late
 from retail_lake.health.picture import COLOURS, heat_map
 from retail_lake.health.report import health
 from retail_lake.lake.lake import Lake
@@ -78,6 +78,18 @@ def test_a_deadline_is_in_the_time_of_the_stores(tmp_path: Path) -> None:
     # The night of 2026-03-08 has an hour less: nine hours after its midnight it is the same moment in UTC as a day later.
     assert deadline(settings, date(2026, 3, 6), timedelta(hours=9)) == datetime(2026, 3, 7, 14, tzinfo=UTC)
     assert deadline(settings, date(2026, 3, 8), timedelta(hours=9)) == datetime(2026, 3, 9, 13, tzinfo=UTC)
+
+
+def test_days_without_rows_blocked_or_before_the_first_are_not_late(lake: Lake, publish: Callable[..., None]) -> None:
+    days, fact = [FIRST + timedelta(days=n) for n in range(7)], TABLES["gold.fact_sales"]
+    publish(fact.full_name, days[0], "blocked", fingerprint="")
+    publish(fact.full_name, days[2])
+    publish(fact.full_name, days[3], rows=0, rows_in=0)
+    publish(fact.full_name, days[4], "blocked", fingerprint="")
+    publish(fact.full_name, days[6])
+    assert [(found.missing, found.newest) for found in late(lake, [fact], NOW)] == [((days[5],), days[6])]
+    publish(fact.full_name, days[5])
+    assert late(lake, [fact], NOW) == []
 
 
 def test_the_report_names_what_needs_somebody(lake: Lake, publish: Callable[..., None]) -> None:

@@ -238,6 +238,30 @@ def test_a_table_that_is_late_is_told(tmp_path: Path, webhook: Webhook) -> None:
         assert headings(world.tick()) == ["CRITICAL: gold.fact is not fresh"]
 
 
+def test_a_table_is_late_until_its_oldest_gap_is_filled(tmp_path: Path, webhook: Webhook) -> None:
+    settings = Settings(home=tmp_path, first_day=date(2026, 3, 1), last_day=date(2030, 1, 1))
+    for world in open_world(settings, webhook):
+        object.__setattr__(world.tables["gold.fact"], "fresh_within", timedelta(hours=9))
+        world.later = datetime(2026, 3, 10, 14, tzinfo=UTC) - datetime.now(UTC)
+        for day in (6, 7, 9):
+            world.publish("gold.fact", date(2026, 3, day))
+        (text,) = world.tick()
+        assert headings([text]) == ["CRITICAL: gold.fact is not fresh"]
+        assert "2026-03-08 should be in it, and the newest one there is 2026-03-09." in text
+        assert "late since 2026-03-09 13:00 UTC" in text
+        assert world.tick() == []
+        world.later += timedelta(days=1)
+        (text,) = world.tick()
+        assert "2 days from 2026-03-08 to 2026-03-10 should be in it" in text, "the newest day is news"
+        world.publish("gold.fact", date(2026, 3, 10))
+        assert world.tick() == []
+        world.later += timedelta(days=2)
+        assert headings(world.tick()) == ["CRITICAL: gold.fact is not fresh"]
+        for day in (8, 11, 12):
+            world.publish("gold.fact", date(2026, 3, day), rows=0)
+        assert headings(world.tick()) == ["RESOLVED: gold.fact is not fresh"]
+
+
 @pytest.fixture
 def remote(tmp_path: Path, webhook: Webhook) -> Iterator[World]:
     here = {"lake_uri": str(tmp_path / "lake"), "artifacts_uri": str(tmp_path / "artifacts"), "budget_per_day": 10.0,
