@@ -60,6 +60,8 @@ def client(service: str, settings: Settings, *, read_timeout: float = 60, attemp
         retries={"mode": "standard", "total_max_attempts": attempts},
         # A call of a Lambda function is silent for as long as it works, and routers forget silent connections.
         tcp_keepalive=True,
+        # As many as threads use one at once: botocore opens and closes what is above it, and warns of each.
+        max_pool_connections=16,
         # An S3 server by its address has no name per bucket.
         s3={"addressing_style": "path"} if service == "s3" and settings.s3_endpoint else None,
     )

@@ -35,11 +35,13 @@ _EPOCH: Final = datetime(1970, 1, 1)
 
 
 class Stored(NamedTuple):
-    """One stored file: its key below the listed location, its size in bytes, when it was written (UTC, without zone)."""
+    """One stored file: its key below the listed location, its size in bytes, when it was written (UTC, without zone), and its
+    ETag where whoever listed it was told one."""
 
     key: str
     size: int
     modified: datetime
+    etag: str = ""
 
 
 def filesystem(uri: str, settings: Settings) -> tuple[fs.FileSystem, str]:

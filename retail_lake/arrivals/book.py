@@ -60,7 +60,8 @@ class Day(BaseModel):
         if any(version.is_same(other) for other in known):
             return False
         place = len(known)
-        while place and version.is_older(known[place - 1]):
+        # What is listed is what is there, however long ago its upload began.
+        while place and not version.listed and version.is_older(known[place - 1]):
             place -= 1
         known.insert(place, version)
         del known[:-_VERSIONS_KEPT]

@@ -25,8 +25,8 @@ _CREATED: Final = "ObjectCreated"
 class Version(BaseModel):
     """One version of an object. `written` is UTC: the moment of the event, or what the store lists if it was `listed`.
 
-    Only what was announced has an `etag`, a `version` (where the bucket keeps versions) and a `sequencer`, which orders the
-    versions of one key.
+    Only what was announced has a `version` (where the bucket keeps versions) and a `sequencer`, which orders the versions of
+    one key. An `etag` has what was announced, and what S3 listed.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -41,17 +41,24 @@ class Version(BaseModel):
     @property
     def identity(self) -> str:
         """What tells it from other versions of its key."""
-        return self.version or self.etag or f"{self.size}@{self.written.isoformat()}"
+        told = self.version or ("" if self.listed else self.etag)
+        return told or f"{self.etag or self.size}@{self.written.isoformat()}"
 
     def is_same(self, other: Version) -> bool:
         """Whether both are one version of a key, by whatever both of them say of it."""
         if self.version and other.version:
             return self.version == other.version
-        if self.etag and other.etag:
-            return self.etag == other.etag
+        tagged = bool(self.etag and other.etag)
+        if tagged and self.etag != other.etag:
+            return False
         if self.listed and other.listed:
             return (self.size, self.written) == (other.size, other.written)
-        return self.size == other.size and abs(self.written - other.written) <= _CLOCK
+        if not tagged:
+            return self.size == other.size and abs(self.written - other.written) <= _CLOCK
+        # S3 lists the beginning of an upload in parts and announces its end, so that what is listed as written after it was
+        # announced was put there again: over another content, perhaps.
+        later = self.written - other.written if self.listed else other.written - self.written
+        return self.listed == other.listed or later <= _CLOCK
 
     def is_older(self, other: Version) -> bool:
         """Whether it came before the other one; sequencers are hexadecimal and of any length."""

@@ -4,8 +4,8 @@ one does.
 Every look lists the newest day folders and whatever lies in none, and then some older folders in turn, so that after some
 looks every folder was listed. Belongs here: that walk. Does not: the book (`book.py`).
 
-A key is new if the book does not have it, or has it with another size or moment: nothing hangs on the order in which files came,
-or on clocks. Memory is bounded by the largest folder.
+A key is new if the book does not have it, or has it with another ETag, size or moment: nothing hangs on the order in which files
+came, or on clocks. Memory is bounded by the largest folder.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, Protocol
 
 from retail_lake.arrivals.book import Book, in_parallel
 from retail_lake.arrivals.event import Arrival, Version
+from retail_lake.arrivals.s3_listing import OnS3
 from retail_lake.config import Settings
 from retail_lake.sources.landing import is_input, place
 from retail_lake.storage import Stored, list_files, list_level
@@ -38,8 +39,8 @@ class Lister(Protocol):
         """The files right in a folder, and the names of the folders there."""
 
 
-class Landed:
-    """The landing as it is, by the storage's own listing."""
+class InFolder:
+    """The landing in a folder, by the storage's own listing."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -49,6 +50,11 @@ class Landed:
 
     def level(self, folder: str) -> tuple[list[Stored], list[str]]:
         return list_level(f"{self._settings.landing_uri}/{folder}", self._settings)
+
+
+def landed(settings: Settings) -> Lister:
+    """The landing as it is."""
+    return OnS3(settings) if settings.landing_uri.startswith("s3://") else InFolder(settings)
 
 
 class Look(NamedTuple):
@@ -109,7 +115,7 @@ def _new(book: Book, root: str, found: list[Stored], settings: Settings) -> Iter
     days = book.days(by_day)
     for day, here in by_day.items():
         for stored in here:
-            version = Version(size=stored.size, written=stored.modified, listed=True)
+            version = Version(size=stored.size, written=stored.modified, etag=stored.etag, listed=True)
             if not days[day].knows(stored.key, version):
                 yield Arrival(f"{root}/{stored.key}", version)
 

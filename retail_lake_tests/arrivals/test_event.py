@@ -123,12 +123,17 @@ def test_versions_are_the_same_by_whatever_both_have() -> None:
     assert not version(version="v1", etag="e1").is_same(version(version="v2", etag="e1"))
     assert version(etag="e1").is_same(version(etag="e1", version="v1"))
     assert not version(etag="e1").is_same(version(etag="e2"))
-    # One was announced, the other listed: whole seconds, and no tag.
+    # One was announced, the other listed, in whole seconds, and without a tag.
     listed = version(listed=True)
     assert version(etag="e1", written=datetime(2017, 1, 2, 17, 0, 0, 900_000)).is_same(listed)
     assert not version(etag="e1", written=datetime(2017, 1, 2, 17, 0, 10)).is_same(listed)
     assert not version(etag="e1", size=2).is_same(listed)
     assert not version(listed=True, written=datetime(2017, 1, 2, 17, 0, 0, 1)).is_same(listed)
+    # Listings of S3 have a tag; of one that was listed without it no more is known.
+    tagged = version(listed=True, etag="e1")
+    assert tagged.is_same(listed) and tagged.is_same(version(listed=True, etag="e1"))
+    for other in (version(listed=True, etag="e2"), version(listed=True, etag="e1", written=datetime(2017, 1, 2, 18))):
+        assert not tagged.is_same(other) and tagged.identity != other.identity
 
 
 def test_sequencers_of_any_length_put_versions_in_order() -> None:

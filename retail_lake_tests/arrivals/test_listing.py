@@ -6,13 +6,29 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retail_lake.arrivals.book import Book
-from retail_lake.arrivals.listing import Landed, Look, look
+from retail_lake.arrivals.event import Arrival, Version, read
+from retail_lake.arrivals.listing import Look, landed, look
+from retail_lake.aws import client, split_uri
+from retail_lake.config import Settings
 from retail_lake.storage import Stored
-from retail_lake_tests.arrivals.world import DAY_1, DAY_2, NOON, ORDERS, PRODUCTS, TILLS, World, settings_of, table
+from retail_lake_tests.arrivals.world import (
+    DAY_1,
+    DAY_2,
+    NOON,
+    ORDERS,
+    PRODUCTS,
+    TILLS,
+    World,
+    message,
+    record,
+    settings_of,
+    table,
+)
 from retail_lake_tests.s3 import S3Server
 
 
@@ -21,9 +37,12 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     tables = [table(x) for x in (TILLS, PRODUCTS, ORDERS)]
     if request.param == "folder":
         return World(settings_of(tmp_path), tables)
-    s3: S3Server = request.getfixturevalue("s3")
-    at = f"s3://{s3.bucket}/{request.node.name}"
-    return World(settings_of(tmp_path, lake_uri=f"{at}/lake", landing_uri=f"{at}/landing", s3_endpoint=s3.endpoint), tables)
+    return World(on_s3(request.getfixturevalue("s3"), tmp_path), tables)
+
+
+def on_s3(s3: S3Server, tmp_path: Path) -> Settings:
+    at = f"s3://{s3.bucket}/{tmp_path.name}"
+    return settings_of(tmp_path, lake_uri=f"{at}/lake", landing_uri=f"{at}/landing", s3_endpoint=s3.endpoint)
 
 
 def keys(found: Look) -> list[str]:
@@ -33,7 +52,7 @@ def keys(found: Look) -> list[str]:
 def look_at(world: World, n: int, turn: str = "", **more: int) -> Look:
     landing = world.tables[n].landing
     assert landing is not None
-    return look(Book(world.settings, landing), Landed(world.settings), world.settings, newest=1, turn=turn, **more)
+    return look(Book(world.settings, landing), landed(world.settings), world.settings, newest=1, turn=turn, **more)
 
 
 def test_everything_that_was_not_seen_is_found_and_nothing_twice(world: World) -> None:
@@ -68,15 +87,98 @@ def test_markers_are_seen(world: World) -> None:
 
 
 def test_what_was_announced_is_not_found_again(world: World) -> None:
-    from retail_lake.arrivals.event import Arrival, Version
-
     world.put("tills/lines/2017-01-02/lines_g1_20170102_v1.csv")
     (listed,) = look_at(world, 0).arrivals
     announced = Version(
-        size=1, written=listed.version.written + timedelta(milliseconds=400), etag="e", version="v", sequencer="1"
-    )
+        size=1, written=listed.version.written + timedelta(milliseconds=400), etag=listed.version.etag or "e", version="v",
+        sequencer="1",
+    )  # fmt: skip
     world.intake().take([Arrival(listed.key, announced)])
     assert keys(look_at(world, 0)) == []
+
+
+class Announcing:
+    """A world whose landing is on S3, and what S3 would announce of one file there."""
+
+    KEY = "tills/lines/2017-01-02/lines_g1_20170102_v1.csv"
+
+    def __init__(self, s3: S3Server, tmp_path: Path) -> None:
+        self.world = World(on_s3(s3, tmp_path), [table(TILLS)])
+        self.client: Any = client("s3", self.world.settings)
+        self.bucket, prefix = split_uri(self.world.settings.landing_uri)
+        self.at = {"Bucket": self.bucket, "Key": f"{prefix}/{self.KEY}"}
+
+    def upload(self, *parts: bytes) -> None:
+        """Put the file there in parts."""
+        upload = {**self.at, "UploadId": self.client.create_multipart_upload(**self.at)["UploadId"]}
+        tags = [self.client.upload_part(**upload, PartNumber=n, Body=b)["ETag"] for n, b in enumerate(parts, 1)]
+        numbered = [{"PartNumber": n, "ETag": tag} for n, tag in enumerate(tags, 1)]
+        self.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": numbered})
+
+    def event(self, **later: float) -> list[Arrival]:
+        """The announcement of what is there, so much later than it is listed as written."""
+        head = self.client.head_object(**self.at)
+        moment = (head["LastModified"] + timedelta(**later)).isoformat()
+        told = record(self.at["Key"], bucket=self.bucket, etag=head["ETag"].strip('"'), size=head["ContentLength"], at=moment)
+        return list(read(message(told), self.world.settings.landing_uri).arrivals)
+
+    def take(self, arrivals: list[Arrival]) -> int:
+        """Take them in: how many were new."""
+        intake = self.world.intake()
+        intake.take(arrivals)
+        return intake.taken.new
+
+    def listed(self) -> list[Arrival]:
+        """What listing finds that was not seen."""
+        return look_at(self.world, 0).arrivals
+
+
+@pytest.fixture
+def announcing(s3: S3Server, tmp_path: Path) -> Announcing:
+    return Announcing(s3, tmp_path)
+
+
+@pytest.mark.parametrize("first", ["announced", "listed"])
+def test_an_upload_in_parts_is_one_version_however_long_it_took(announcing: Announcing, first: str) -> None:
+    announcing.upload(b"x" * 5 * 1024 * 1024, b"y")
+    event = announcing.event(minutes=40)
+    assert event[0].version.etag.endswith("-2")
+    if first == "announced":
+        assert announcing.take(event) == 1
+        assert announcing.listed() == []
+    else:
+        assert announcing.take(announcing.listed()) == 1
+        assert announcing.take(event) == 0
+
+
+def test_another_content_of_the_same_size_and_moment_is_another_version(announcing: Announcing) -> None:
+    announcing.client.put_object(**announcing.at, Body=b"one")
+    before = announcing.event()[0].version
+    announcing.client.put_object(**announcing.at, Body=b"two")
+    (after,) = announcing.event()
+    assert announcing.take([after._replace(version=before.model_copy(update={"written": after.version.written}))]) == 1
+    digest = announcing.world.day(TILLS, DAY_2).digest(TILLS)
+    assert announcing.take(announcing.listed()) == 1
+    assert announcing.take([after]) == 0
+    assert announcing.world.day(TILLS, DAY_2).digest(TILLS) != digest
+
+
+def test_what_is_listed_is_newest_although_its_upload_began_before_the_other_was_put(announcing: Announcing) -> None:
+    announcing.client.put_object(**announcing.at, Body=b"one")
+    assert announcing.take(announcing.event(minutes=10)) == 1
+    digest = announcing.world.day(TILLS, DAY_2).digest(TILLS)
+    announcing.upload(b"the other")
+    assert announcing.take(announcing.listed()) == 1
+    assert announcing.world.day(TILLS, DAY_2).digest(TILLS) != digest
+
+
+def test_a_content_that_is_put_back_is_found(announcing: Announcing) -> None:
+    for body, later in ((b"one", -20), (b"two", -10)):
+        announcing.client.put_object(**announcing.at, Body=body)
+        assert announcing.take(announcing.event(minutes=later)) == 1
+    announcing.client.put_object(**announcing.at, Body=b"one")
+    assert announcing.take(announcing.listed()) == 1
+    assert announcing.listed() == []
 
 
 class Many:
