@@ -16,7 +16,11 @@ from retail_lake.doctor.check import Check, Doubt
 def checks(settings: Settings, after: str) -> Iterator[Check]:
     """What there is to look at; nothing where landing is listed."""
     if settings.arrival_queue:
-        yield Check("arrival queue", partial(_queue, settings), "sqs", after)
+        absent = (
+            f"{PREFIX}ARRIVAL_QUEUE={settings.arrival_queue}: there is no such queue; correct the variable, or run "
+            "`retail-lake deploy --arrivals`, which makes it"
+        )
+        yield Check("arrival queue", partial(_queue, settings), "sqs", after, absent)
         yield Check("arrivals announced", partial(_announced, settings), "s3", "arrival queue")
 
 

@@ -37,7 +37,20 @@ def checks(settings: Settings, after: str) -> Iterator[Check]:
         "awslambda": _lambda,
     }
     for engine in used:
-        yield Check(engine, partial(looks[engine], settings), _PREFIXES[engine], "artifact" if engine == "glue" else after)
+        comes_first = "artifact" if engine == "glue" else after
+        yield Check(engine, partial(looks[engine], settings), _PREFIXES[engine], comes_first, _absent(settings).get(engine, ""))
+
+
+def _absent(settings: Settings) -> Mapping[EngineName, str]:
+    """What to do where a service does not know what the settings name. A Glue job that is missing is told by its own check."""
+    where = f"in {settings.region}: correct the variable, {PREFIX}REGION,"
+    return {
+        "emr_serverless": f"{PREFIX}EMR_SERVERLESS_APPLICATION={settings.emr_serverless_application}: there is no such "
+        f"application {where} or make one of type SPARK and set its id",
+        "emr": f"{PREFIX}EMR_CLUSTER={settings.emr_cluster}: there is no such cluster {where} or start one and set its id (j-…)",
+        "awslambda": f"{PREFIX}LAMBDA_FUNCTION={settings.lambda_function}: there is no such function {where} or run"
+        " `retail-lake deploy`, which makes it",
+    }
 
 
 def _artifact(settings: Settings) -> str:

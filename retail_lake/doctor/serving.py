@@ -19,10 +19,13 @@ def checks(settings: Settings, after: str) -> Iterator[Check]:
     if settings.warehouse == "duckdb":
         yield Check("warehouse", partial(_duckdb, settings))
     else:
-        yield Check("redshift", partial(_redshift, settings), "redshift-data", after)
+        yield Check("redshift", partial(_redshift, settings), "redshift-data", after, _no_redshift(settings))
         yield Check("redshift schema", partial(_schema, settings), "redshift-data", "redshift")
     if is_glue(settings.catalog_uri):
-        yield Check("athena", partial(_athena, settings), "athena", after)
+        absent = (
+            f"{PREFIX}ATHENA_WORKGROUP={settings.athena_workgroup}: there is no such workgroup; correct the variable or make it"
+        )
+        yield Check("athena", partial(_athena, settings), "athena", after, absent)
 
 
 def _duckdb(settings: Settings) -> str:
@@ -36,6 +39,12 @@ def _duckdb(settings: Settings) -> str:
         served = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'warehouse' AND schema_name = 'main'"
         (tables,) = connection.execute(served).fetchall()[0]
     return f"{path} can be read and has {tables} tables"
+
+
+def _no_redshift(settings: Settings) -> str:
+    names = ("redshift_workgroup", "redshift_cluster", "redshift_database", "redshift_secret", "region")
+    told = ", ".join(f"{PREFIX}{name.upper()}={value}" for name in names if (value := getattr(settings, name)))
+    return f"{told}: one of them names what is not there; correct it, or have it made"
 
 
 def _redshift(settings: Settings) -> str:

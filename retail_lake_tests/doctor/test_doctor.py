@@ -135,10 +135,42 @@ def test_all_is_well_and_nothing_is_left(aws: Aws, doctor: Doctor) -> None:
         ({"GLUE_ROLE": "other-role"}, "glue", "another Role than the settings say"),
         ({"LANE": "spark-3.5"}, "artifact", "Nothing is deployed for spark-3.5"),
         ({"LANE": "spark-3.5"}, "emr_serverless", "is emr-spark-8.1.0: set RETAIL_LAKE_LANE=spark-4.1"),
-        ({"EMR_SERVERLESS_APPLICATION": "00none"}, "emr_serverless", "00none"),
-        ({"ATHENA_WORKGROUP": "none"}, "athena", "RETAIL_LAKE_ATHENA_WORKGROUP=none"),
+        (
+            {"EMR_SERVERLESS_APPLICATION": "00none"},
+            "emr_serverless",
+            "RETAIL_LAKE_EMR_SERVERLESS_APPLICATION=00none: there is no such application in us-east-1: correct the variable,"
+            " RETAIL_LAKE_REGION, or make one of type SPARK and set its id",
+        ),
+        (
+            {"ATHENA_WORKGROUP": "none"},
+            "athena",
+            "RETAIL_LAKE_ATHENA_WORKGROUP=none: there is no such workgroup; correct the variable or make it",
+        ),
         ({"CATALOG_URI": "glue://12"}, "settings", "RETAIL_LAKE_CATALOG_URI: 'glue://12' is no catalog"),
-        ({"ENGINE_SMALL": "awslambda"}, "awslambda", "retail-lake"),
+        (
+            {"ENGINE_SMALL": "awslambda", "LAMBDA_FUNCTION": "none"},
+            "awslambda",
+            "RETAIL_LAKE_LAMBDA_FUNCTION=none: there is no such function in us-east-1: correct the variable, RETAIL_LAKE_REGION,"
+            " or run `retail-lake deploy`, which makes it",
+        ),
+        (
+            {"ENGINE_TRANSFORM": "emr", "EMR_CLUSTER": "j-2NONE"},
+            "emr",
+            "RETAIL_LAKE_EMR_CLUSTER=j-2NONE: there is no such cluster in us-east-1: correct the variable, RETAIL_LAKE_REGION, or"
+            " start one and set its id (j-…)",
+        ),
+        (
+            {"REDSHIFT_WORKGROUP": "none"},
+            "redshift",
+            "RETAIL_LAKE_REDSHIFT_WORKGROUP=none, RETAIL_LAKE_REDSHIFT_DATABASE=dev, RETAIL_LAKE_REGION=us-east-1: one of them"
+            " names what is not there; correct it, or have it made",
+        ),
+        (
+            {"ARRIVAL_QUEUE": "https://sqs.us-east-1.amazonaws.com/123456789012/none"},
+            "arrival queue",
+            "RETAIL_LAKE_ARRIVAL_QUEUE=https://sqs.us-east-1.amazonaws.com/123456789012/none: there is no such queue; correct the"
+            " variable, or run `retail-lake deploy --arrivals`, which makes it",
+        ),
         ({"ALERT_ROUTES": NOWHERE}, "alerts to SNS", "there is no topic arn:aws:sns:us-east-1:123456789012:nowhere"),
         ({"ALERT_ROUTES": '[{"to": "webhook:PAGER"}]'}, "alerts to webhook PAGER", "RETAIL_LAKE_ALERT_WEBHOOK_PAGER is not set"),
         ({"ENGINE_TRANSFORM": "emr", "EMR_CLUSTER": "name=none"}, "emr", "RETAIL_LAKE_EMR_CLUSTER=name=none"),
@@ -174,6 +206,59 @@ def test_a_missing_permission_is_named_and_the_rest_is_looked_at(
     others = {name: w for name, w in bad(result).items() if name != check}
     assert set(others.values()) <= {"skipped"}
     assert (len(others) > 5) == (check == "credentials")
+
+
+@pytest.mark.parametrize(
+    ("variables", "check", "advice"),
+    [
+        (
+            {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None},
+            "credentials",
+            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached",
+        ),
+        ({"AWS_SECRET_ACCESS_KEY": None}, "credentials", "not complete: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_PROFILE": "nobody"}, "credentials", "there is no such profile: correct AWS_PROFILE"),
+        (
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+            "credentials",
+            "nothing answers at its address: look at the network, at a proxy (HTTPS_PROXY, AWS_ENDPOINT_URL), and whether"
+            " RETAIL_LAKE_REGION has the service",
+        ),
+        (
+            {"RETAIL_LAKE_S3_ENDPOINT": "http://127.0.0.1:9"},
+            "lake bucket",
+            "nothing answers at its address: correct RETAIL_LAKE_S3_ENDPOINT",
+        ),
+    ],
+)
+def test_credentials_and_the_way_to_aws_come_with_advice(
+    aws: Aws, given: dict[str, str], monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None], check: str, advice: str
+) -> None:
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda self, context: 0)
+    # What clients are made from is kept by boto3 from the first one on.
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    for name, value in {**{f"RETAIL_LAKE_{name}": value for name, value in given.items()}, **variables}.items():
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(main, ["doctor"])
+    word, said = verdicts(result)[check]
+    assert (word, result.exit_code) == ("failed", 1) and advice in said, result.stdout
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("ExpiredTokenException", "have expired: sign in again (`aws sso login`), or set new AWS_ACCESS_KEY_ID"),
+        ("UnrecognizedClientException", "AWS does not know these credentials: correct AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_credentials_that_are_refused_come_with_advice(aws: Aws, doctor: Doctor, code: str, advice: str) -> None:
+    aws.faults.order("glue", "GetDatabases", error=code, message="The security token included in the request is so.", times=99)
+    word, said = verdicts(doctor())["catalog"]
+    assert word == "failed" and advice in said and "The security token" in said
 
 
 def test_what_works_but_should_be_otherwise_is_a_warning(aws: Aws, given: dict[str, str], doctor: Doctor) -> None:
