@@ -10,7 +10,7 @@ import click
 from retail_lake.failure import ConfigurationFailure
 
 
-@click.command(name="doctor", short_help="Check settings, credentials, buckets, catalog, engines, warehouse.")
+@click.command(name="doctor", short_help="Check settings, credentials, buckets, engines, warehouse, permissions.")
 @click.pass_context
 def command(context: click.Context) -> None:
     """Look at each thing that the settings name, one by one, and say what to do about what is wrong. Nothing is changed.

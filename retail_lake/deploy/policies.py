@@ -45,6 +45,9 @@ def policies(settings: Settings) -> dict[str, dict[str, Any]]:
             *_launcher_alerts(settings),
             *_launcher_jobs(settings, at),
             *_launcher_warehouse(settings, at),
+            # `retail-lake doctor` asks what the caller, whose role no setting names, and the jobs' roles may do.
+            _allow(("iam:GetRole",), at.role("*")),
+            _allow(("iam:SimulatePrincipalPolicy",), at.role("*"), at.user("*")),
         ],
         "deployer": _deployer(settings, at),
         "redshift": [
@@ -76,6 +79,10 @@ class _Account:
     def role(self, given: str) -> str:
         """A role by name or ARN, as ARN."""
         return given if given.startswith("arn:") else f"arn:{self.partition}:iam::{self.number}:role/{given}"
+
+    def user(self, name: str) -> str:
+        """A user, as ARN."""
+        return f"arn:{self.partition}:iam::{self.number}:user/{name}"
 
     def files(self, actions: Iterable[str], *uris: str) -> list[Statement]:
         """Actions on all objects below those locations, and listing them: without that, what is missing looks forbidden."""

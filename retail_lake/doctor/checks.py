@@ -8,7 +8,7 @@ from typing import Final
 
 from retail_lake.aws import client
 from retail_lake.config import REMOTE, Settings
-from retail_lake.doctor import alerts, arrivals, buckets, engines, lake, machine, serving
+from retail_lake.doctor import alerts, arrivals, buckets, engines, lake, machine, permissions, serving
 from retail_lake.doctor.check import Check
 from retail_lake.lake.catalog import is_glue
 
@@ -28,6 +28,7 @@ def all_checks(settings: Settings) -> Iterator[Check]:
     yield from engines.checks(settings, after)
     yield from serving.checks(settings, after)
     yield from alerts.checks(settings, after)
+    yield from permissions.checks(settings, after)
 
 
 def _on_aws(settings: Settings) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from retail_lake.cli import main
 from retail_lake.config import Settings
 from retail_lake.deploy import artifact, glue_job
 from retail_lake.deploy.buckets import ensure as set_buckets
+from retail_lake.deploy.policies import policies
 from retail_lake.doctor import buckets
 from retail_lake.doctor.check import examine
 from retail_lake.lake.lake import Lake
@@ -59,6 +61,9 @@ def given(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "ATHENA_WORKGROUP": "guarded",
     }
     settings = Settings(**{name.lower(): value for name, value in told.items()})  # type: ignore[arg-type]
+    iam = aws.client("iam")
+    iam.create_role(RoleName="retail-lake-job", AssumeRolePolicyDocument=TRUST)
+    iam.put_role_policy(RoleName="retail-lake-job", PolicyName="job", PolicyDocument=json.dumps(policies(settings)["job"]))
     _deploy(settings, folder)
     Lake(settings).ensure(TABLES["gold.dim_date"])
     return told
@@ -115,12 +120,12 @@ def test_all_is_well_and_nothing_is_left(aws: Aws, doctor: Doctor) -> None:
     assert list(verdicts(result)) == [
         "settings", "home", "credentials", "landing bucket", "lake bucket", "lake writable", "artifacts bucket",
         "artifacts writable", "bucket settings", "catalog", "catalog writable", "artifact", "glue", "emr_serverless", "redshift",
-        "redshift schema", "athena",
+        "redshift schema", "athena", "permissions", "role retail-lake-job",
     ]  # fmt: skip
     assert {b: [o["Key"] for o in s3.list_objects_v2(Bucket=b).get("Contents", [])] for b in before} == before
     changes = {c.operation for c in aws.calls if not c.operation.startswith(("Get", "List", "Describe", "Head", "Search"))}
     # A table that is there already cannot be made: asking for it tells whether it may be.
-    assert changes <= {"CreateTable", "ExecuteStatement"}
+    assert changes <= {"CreateTable", "ExecuteStatement", "SimulatePrincipalPolicy"}
 
 
 @pytest.mark.parametrize(
