@@ -11,13 +11,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from retail_lake.config import load_settings
+from retail_lake.config import PREFIX, load_settings
 from retail_lake.engines import local_engine
 from retail_lake.failure import BUG, kind_of
 from retail_lake.jobs.cancel import ends_when_told
@@ -81,7 +83,8 @@ def _answer(chosen: argparse.Namespace, settings: Settings) -> JobReport | Failu
         _say(f"{job.table}: {len(job.days) or 'all'} days, {job.input_files:,} files, {job.input_bytes / 1e6:,.1f} MB")
         started = time.perf_counter()
         # Spark starts here at the earliest: what is wrong with a description is told before that.
-        report = local_engine(shared, chosen.engine, session=chosen.session).run(job)
+        with _at_home(shared) as there:
+            report = local_engine(there, chosen.engine, session=chosen.session).run(job)
         rows = sum(d.published for d in report.days)
         phases = ", ".join(f"{phase} {spent:.1f} s" for phase, spent in report.seconds.items())
         _say(f"{job.table}: {rows:,} rows staged in {time.perf_counter() - started:.1f} s ({phases})")
@@ -91,6 +94,17 @@ def _answer(chosen: argparse.Namespace, settings: Settings) -> JobReport | Failu
         trace = traceback.format_exc() if kind == BUG else ""
         sys.stderr.write(trace or f"{error}\n")
         return FailureReport(kind=kind, message=str(error) or type(error).__name__, trace=trace)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _at_home(settings: Settings) -> Iterator[Settings]:
+    """The settings with a home for what spills: the one that somebody has named, or, where a service runs this program, a
+    folder of its own as long as the job lasts."""
+    if os.environ.get(f"{PREFIX}HOME"):
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="retail_lake_") as folder:
+        yield settings.model_copy(update={"home": Path(folder)})
 
 
 def _say(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -15,6 +14,7 @@ from retail_lake.contract import Column, Table
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import JobDescription, PinnedInput, StagedFile
 from retail_lake.jobs.session import FilesRead, Row, as_struct, quarantined
+from retail_lake.spill import spill_folder
 from retail_lake.sql.render import render
 from retail_lake.sql.types import duckdb_type
 from retail_lake.storage import failures_of_duckdb
@@ -49,7 +49,7 @@ def connect(settings: Settings, database: str = ":memory:", *, read_only: bool =
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET enable_progress_bar = false")
-    connection.execute(f"SET temp_directory = {literal(tempfile.gettempdir() + '/retail_lake_spill')}")
+    connection.execute(f"SET temp_directory = {literal(str(spill_folder(settings)))}")
     connection.execute("SET partitioned_write_max_open_files = 1000")
     if "s3://" in f"{settings.lake_uri} {settings.landing_uri}":
         use_s3(connection, settings)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from retail_lake.config import Settings
 from retail_lake.failure import TransientFailure
+from retail_lake.spill import spill_folder
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -44,9 +45,7 @@ def open_memory(settings: Settings) -> Iterator[DuckDBPyConnection]:
         connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false; SET enable_progress_bar = false")
         if settings.threads:
             connection.execute(f"SET threads = {settings.threads}")
-        spill = settings.home / "spill"
-        spill.mkdir(parents=True, exist_ok=True)
-        connection.execute(f"SET temp_directory = {literal(str(spill))}")
+        connection.execute(f"SET temp_directory = {literal(str(spill_folder(settings)))}")
         if settings.lake_uri.startswith("s3://"):
             _use_s3(connection, settings)
         yield connection
