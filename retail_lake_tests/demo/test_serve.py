@@ -64,6 +64,9 @@ def test_a_seed_gives_the_same_bytes_for_ever(together: Path, tmp_path: Path) ->
         "tills/till_lines/2017-01-14/till-lines_g1_20170114_v1.csv": "fabeb6c312cc6b34",
         "erp/products/LOAD00000001.csv": "283c7a07619f5cd7",
         "events/redemptions/2017-01-14/redemptions_20170114_v1.jsonl": "28798765ad7e9fa8",
+        "crm/households/2017-01-14/households_20170114_v1.parquet": "0f9f749013412093",
+        "crm/stores/2017-01-05/stores_20170105_v1.parquet": "59598e5d98baacbc",
+        "tills/promotions/2017-01-09/promotions_w03_v1.parquet": "8319a8a13cfd0745",
     }
     landed = tree(together / "landing")
     assert {name: landed[name][:16] for name in digests} == digests
