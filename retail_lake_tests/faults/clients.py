@@ -57,13 +57,17 @@ class Clients:
         return self._read(name, self._stored(name))
 
     def versions(self, name: str, since: str) -> Iterator[tuple[str, Read]]:
-        """Every state that a table of the lake was in, if for a moment, after the one whose metadata is `since`; at least the
-        present one. The metadata of those that are past are kept for some twenty commits."""
+        """Every state a table of the lake was in, if for a moment, after the one whose metadata is `since` or from its first;
+        at least the present one. The metadata of those that are past are kept for some twenty commits."""
         from pyiceberg.table import StaticTable
 
         stored = self._stored(name)
         past = [entry.metadata_file for entry in stored.metadata.metadata_log]
-        for location in past[past.index(since) + 1 :] if since in past else []:
+        if since in past:
+            past = past[past.index(since) + 1 :]
+        elif since == stored.metadata_location:
+            past = []
+        for location in past:
             with suppress(FileNotFoundError):
                 yield location, self._read(name, StaticTable.from_metadata(location, stored.io.properties))
         yield stored.metadata_location, self._read(name, stored)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Final
 
-from retail_lake.orchestration.instance import WORKSPACE_FILE, environment, project_file
+from retail_lake.orchestration.instance import WORKSPACE_FILE, environment, open_instance, project_file
 from retail_lake_tests.faults.processes import Process, members
 from retail_lake_tests.faults.world import World
 from retail_lake_tests.orchestration.dagster_servers import DAEMON, Server, wait_for
@@ -55,12 +55,21 @@ class Dagster:
 
     def kill(self, name: str) -> None:
         """End a server with SIGKILL. Its code server finds out by itself, and runs that go on go on."""
+        assert self._processes[name].poll() is None, f"the {name} has ended by itself"
         self._processes[name].kill()
         self._processes[name].wait()
 
     def runs(self) -> list[Process]:
         """The processes of the runs that go on."""
         return [each for each in members(self._world.groups) if _WORKER in each.command]
+
+    def unfinished(self) -> set[str]:
+        """The runs that, by what is on record, go on."""
+        from dagster import DagsterRunStatus, RunsFilter
+
+        begun = RunsFilter(statuses=[DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])
+        with open_instance(self._world.settings) as instance:
+            return {*instance.get_run_ids(begun)}
 
     def close(self) -> None:
         """Ask both to end."""

@@ -9,9 +9,12 @@ import os
 import random
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import date, timedelta
+from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -25,12 +28,15 @@ from retail_lake.warehouse import open_warehouse
 from retail_lake_tests.faults import judge
 from retail_lake_tests.faults.cloud import Cloud
 from retail_lake_tests.faults.dagster import DAEMON_NAME, WEBSERVER_NAME, Dagster
+from retail_lake_tests.faults.processes import Process
 from retail_lake_tests.faults.reader import Reader
 from retail_lake_tests.faults.rounds import Outcome, Say, Story
 from retail_lake_tests.faults.settle import NeverSettles
 from retail_lake_tests.faults.state import differences, take
 from retail_lake_tests.faults.world import World
 
+KILLS: Final = ("daemon killed (SIGKILL)", "webserver killed (SIGKILL)", "Dagster run killed (SIGKILL)")
+"""What happens in every such round."""
 LIMIT: Final = 1200
 """Seconds within which sensors must have brought everything up to date: they look every half minute, and a run whose
 process died is found within two."""
@@ -40,7 +46,8 @@ SETTLE: Final = {f"{PREFIX}SETTLE_SECONDS": "2"}
 def play(story: Story, folder: Path, seed: int, *, on_aws: bool = False, each: int = 1, say: Say) -> Outcome:
     """Play it: the days of the story arrive bit by bit, and on the way daemon, webserver and runs are killed, `each` times.
 
-    On a local path what arrives is found by listing, on AWS a queue announces it.
+    On a local path what arrives is found by listing, on AWS a queue announces it. A run that is to be killed has to be there:
+    where none comes, something more arrives, or once more.
     """
     chance, outcome = random.Random(seed), Outcome()
     folder.mkdir(parents=True)
@@ -51,19 +58,23 @@ def play(story: Story, folder: Path, seed: int, *, on_aws: bool = False, each: i
         with closing(Reader(place.reading, seed, folder / "reader.log")) as reader:
             with closing(Dagster(place)) as dagster:
                 keys = story.served.arriving(story.served.first, last)
-                acts = [act for act in _kills(dagster, chance) for _ in range(each)]
+                coming = deque(story.served.order(keys, chance))
+
+                def bring() -> None:
+                    story.served.deliver(place, [coming.popleft() if coming else chance.choice(keys)])
+
+                acts = [act for act in zip(KILLS, _kills(dagster, chance, bring), strict=True) for _ in range(each)]
                 chance.shuffle(acts)
-                coming = story.served.order(keys, chance)
-                for number, (name, act) in enumerate(acts):
+                for left, (name, act) in zip(range(len(acts), 0, -1), acts, strict=True):
                     # Between two kills some files arrive, and the sensors have time for a look or two.
-                    story.served.deliver(place, coming[number :: len(acts)])
+                    for _ in range(ceil(len(coming) / left)):
+                        bring()
                     time.sleep(chance.uniform(0, 60))
-                    if act():
-                        say(name)
-                        outcome.injected[name] += 1
+                    act()
+                    say(name)
+                    outcome.injected[name] += 1
                     time.sleep(chance.uniform(0, 10))
                     dagster.restart()
-                dagster.restart()
                 say("everything has arrived")
                 _settle(place, story.served.first, last, say)
             seen = reader.seen()
@@ -73,7 +84,8 @@ def play(story: Story, folder: Path, seed: int, *, on_aws: bool = False, each: i
         outcome.survived = +outcome.injected if not outcome.different else outcome.survived
         outcome.lost = judge.lost_rows(place.settings, story.served, last)
         outcome.unpublished = judge.unpublished(place.settings, found)
-        outcome.reads, outcome.wrong_reads = seen.reads, judge.wrong_reads(seen, None) + seen.unavailable
+        outcome.reads, outcome.unanswered = seen.reads, seen.unavailable
+        outcome.wrong_reads = judge.wrong_reads(seen, None) + judge.made_up(seen, found) + seen.unavailable
         outcome.orphans, changed = judge.orphans(place.settings, found)
         outcome.unpublished += changed
         outcome.launches = judge.open_launches(place.settings)
@@ -88,30 +100,38 @@ def play(story: Story, folder: Path, seed: int, *, on_aws: bool = False, each: i
     return outcome
 
 
-def _kills(dagster: Dagster, chance: random.Random) -> list[tuple[str, Callable[[], bool]]]:
-    def server(name: str) -> Callable[[], bool]:
-        def kill() -> bool:
-            dagster.kill(name)
-            return True
+def _kills(dagster: Dagster, chance: random.Random, bring: Callable[[], None]) -> list[Callable[[], None]]:
+    """What does as `KILLS` say, in their order; each returns once it has happened."""
+    dead: set[str] = set()
 
-        return kill
-
-    def run() -> bool:
-        until = time.monotonic() + 120
+    def run() -> None:
+        # At any moment of it; where that was too late, at an earlier one of the next.
+        until, longest = time.monotonic() + LIMIT, 10.0
         while time.monotonic() < until:
-            if going := dagster.runs():
-                time.sleep(chance.uniform(0, 10))
+            if going := _in_flight(dagster):
+                time.sleep(chance.uniform(0, longest))
+                longest /= 2
                 with suppress(ProcessLookupError):
-                    os.kill(going[0].pid, signal.SIGKILL)
-                    return True
-            time.sleep(0.2)
-        return False
+                    os.kill(going.pid, signal.SIGKILL)
+                    # What is on record as done has only been on its way out.
+                    if killed := dagster.unfinished() - dead:
+                        dead.update(killed)
+                        return
+            else:
+                bring()
+        raise AssertionError(f"in {LIMIT} s there was no run that could be killed")
 
-    return [
-        ("daemon killed (SIGKILL)", server(DAEMON_NAME)),
-        ("webserver killed (SIGKILL)", server(WEBSERVER_NAME)),
-        ("Dagster run killed (SIGKILL)", run),
-    ]
+    return [partial(dagster.kill, DAEMON_NAME), partial(dagster.kill, WEBSERVER_NAME), run]
+
+
+def _in_flight(dagster: Dagster) -> Process | None:
+    """A run that goes on, or will in so long as sensors need for a look or two."""
+    until = time.monotonic() + 90
+    while time.monotonic() < until:
+        if going := dagster.runs():
+            return going[0]
+        time.sleep(0.2)
+    return None
 
 
 def _settle(place: World, first: date, last: date, say: Say) -> None:

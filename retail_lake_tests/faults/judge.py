@@ -15,6 +15,7 @@ from retail_lake.lake.lake import Lake
 from retail_lake.lake.maintenance import remove_orphans
 from retail_lake.tables import TABLES
 from retail_lake_tests.faults.arriving import Served
+from retail_lake_tests.faults.clients import PYICEBERG
 from retail_lake_tests.faults.digest import WHOLE, Content
 from retail_lake_tests.faults.reader import Seen, Version
 from retail_lake_tests.faults.state import WAREHOUSE, State, differences, take
@@ -24,7 +25,8 @@ def wrong_reads(seen: Seen, states: Sequence[State] | None) -> list[str]:
     """Reads that were not of the old day or the new one: `states` are what there should have been, one after the other.
 
     A day is of one job or of another, never of both; it is what it was in one of the states; and it never goes back. Where what
-    arrived was built piece by piece there are more states than are known (None), and only the first is held against it.
+    arrived was built piece by piece there are more states than are known (None): only the first is held against it here, and
+    the rest is for `made_up`.
     """
     told = list(seen.missing)
     held: dict[tuple[str, str, str], Content | None] = {}
@@ -46,6 +48,21 @@ def wrong_reads(seen: Seen, states: Sequence[State] | None) -> list[str]:
             else:
                 told.append(f"{what}: {_seen(version)} {'again, which was replaced' if fitting else 'is neither old nor new'}")
     return told
+
+
+def made_up(seen: Seen, found: State) -> list[str]:
+    """What any other client read of a day that neither pyiceberg did, which goes through every state of a table, nor is there
+    at the end (`found`): nothing that was published."""
+    there: dict[tuple[str, str], set[Content | None]] = {}
+    for (client, name, day), history in seen.histories.items():
+        if client == PYICEBERG:
+            there[name, day] = {version.content for version in history}
+    return [
+        f"{client}, {name} {day}: {_seen(version)}, as no state of the table had"
+        for (client, name, day), history in seen.histories.items()
+        for version in history
+        if version.content not in {*there.get((name, day), ()), found.content(name, day)}
+    ]
 
 
 def _seen(version: Version) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import multiprocessing
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -58,6 +59,16 @@ class Seen:
             if not history or history[-1] != version:
                 history.append(version)
 
+    @contextmanager
+    def asking(self, what: str) -> Iterator[None]:
+        """A read that may have no answer, or none that a client understands."""
+        try:
+            yield
+        except Busy:
+            pass
+        except Exception as error:  # a client's own, of which there is no end
+            (self.missing if is_gone(error) else self.unavailable).append(f"{what}: {type(error).__name__}: {error}")
+
 
 class Reader:
     """A reader at work, until it is asked what it saw."""
@@ -93,19 +104,26 @@ def _work(environment: dict[str, str], seed: int, log: Path, asked: Connection) 
 
     clients, chance, seen = Clients(load_settings()), random.Random(seed), Seen()
     last: dict[str, str] = {}
-    while not asked.poll(PAUSE):
-        client, name = chance.choice([PYICEBERG, *clients.by_name]), ""
-        try:
-            name = chance.choice([n for n in clients.names() if n in GOLD])
+
+    def gold() -> list[str]:
+        with seen.asking("the catalog"):
+            return [n for n in clients.names() if n in GOLD]
+        return []
+
+    def look(client: str, name: str) -> None:
+        with seen.asking(f"{client}, {name}"):
             if client == PYICEBERG:
                 for location, read in clients.versions(name, last.get(name, "")):
                     last[name] = location
                     seen.note(client, name, read)
             else:
                 seen.note(client, name, clients.by_name[client](name))
-        except (Busy, IndexError):
-            pass
-        except Exception as error:  # a client's own, of which there is no end
-            said = f"{client}, {name}: {type(error).__name__}: {error}"
-            (seen.missing if is_gone(error) else seen.unavailable).append(said)
+
+    while not asked.poll(PAUSE):
+        client = chance.choice([PYICEBERG, *clients.by_name])
+        if there := gold():
+            look(client, chance.choice(there))
+    # What another client saw last is among what pyiceberg goes through now, at the latest.
+    for name in gold():
+        look(PYICEBERG, name)
     asked.send(seen)

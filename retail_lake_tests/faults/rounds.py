@@ -42,12 +42,13 @@ PLACES: Final[Mapping[str, Callable[[Path, date, random.Random], World]]] = {
 
 @dataclass
 class Outcome:
-    """What a round counted. Everything but the first four should be empty."""
+    """What a round counted. Everything but the first five should be empty; `injected` has the kinds that never happened too."""
 
     injected: Counter[str] = field(default_factory=Counter)
     survived: Counter[str] = field(default_factory=Counter)
     reads: int = 0
     orphans: int = 0
+    unanswered: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     wrong_reads: list[str] = field(default_factory=list)
@@ -130,6 +131,7 @@ def play(
     chance, outcome = random.Random(seed), Outcome()
     came: list[tuple[list[str], State]] = []
     with _world(folder, story, chance, on) as place, closing(Reader(place.reading, seed, folder / "reader.log")) as reader:
+        outcome.injected.update({kind.name: 0 for kind in kinds if kind.possible(place)})
         since = story.served.first
         for stage, end in enumerate(story.stages):
             scene = Scene(place, story.served, story.served.first, end, chance)
@@ -158,7 +160,8 @@ def play(
         differ = differences(expected, found)
         outcome.different += differ
         outcome.survived.update([] if differ else happened)
-    outcome.reads, outcome.wrong_reads = seen.reads, judge.wrong_reads(seen, states)
+    outcome.reads, outcome.unanswered = seen.reads, seen.unavailable
+    outcome.wrong_reads = judge.wrong_reads(seen, states)
     # A server that was killed does not answer; a file always does.
     outcome.wrong_reads += seen.unavailable if on == LOCAL else []
     return outcome

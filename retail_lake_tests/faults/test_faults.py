@@ -48,7 +48,7 @@ def check(table: dict[str, list[int]], *kinds: str) -> None:
 
 def test_a_short_round_leaves_what_an_undisturbed_run_leaves() -> None:
     names = [kind.name for kind in SHORT]
-    check(played("--seed", "1", "--only", ";".join(names), *SMALL), *names)
+    check(played("--seed", "1", "--on", "local", "--only", ";".join(names), *SMALL), *names)
 
 
 @pytest.mark.full
@@ -65,8 +65,7 @@ def test_every_kind_leaves_what_an_undisturbed_run_leaves(place: str) -> None:
 @pytest.mark.parametrize("place", ["daemon", "daemon-aws"])
 def test_sensors_alone_bring_everything_up_to_date_while_they_are_killed(place: str) -> None:
     table = played("--seed", "21", "--on", place, "--days", "2", "--without", "tills/promotions")
-    check(table, *[name for name in table if "killed" in name])
-    assert table["all"][0] >= 2
+    check(table, "daemon killed (SIGKILL)", "webserver killed (SIGKILL)", "Dagster run killed (SIGKILL)")
 
 
 @pytest.mark.full

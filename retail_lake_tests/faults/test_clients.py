@@ -1,0 +1,28 @@
+"""That no state of a table is too short to be seen by who goes through all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from retail_lake.lake.lake import Lake
+from retail_lake_tests.faults.clients import Clients
+from retail_lake_tests.lake.chain import DAYS, build, settings
+
+TABLE = "gold.dim_date"
+
+
+def test_every_state_is_gone_through_once_from_the_first_one(tmp_path: Path) -> None:
+    lake = Lake(settings(tmp_path, tmp_path / "landing"))
+    build(lake, DAYS, [TABLE])
+    clients = Clients(lake.settings)
+    (made, empty), (filled, full) = clients.versions(TABLE, "")
+    assert not empty.days and full.days, "it is made before it is filled"
+    stored = lake.stored(TABLE)
+    assert stored
+    for note in ("once", "twice"):
+        with stored.transaction() as changing:
+            changing.set_properties(note=note)
+    since = [location for location, _ in clients.versions(TABLE, filled)]
+    assert len(since) == 2
+    assert [location for location, _ in clients.versions(TABLE, "")] == [made, filled, *since]
+    assert [location for location, _ in clients.versions(TABLE, since[-1])] == since[-1:]
