@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -28,11 +27,9 @@ def possible() -> bool:
     )
 
 
-def enter(arguments: Sequence[str]) -> None:
-    """Start this program over in a namespace where it may mount, if the machine has such; returns where it has not."""
-    if INSIDE not in os.environ and possible():
-        os.environ[INSIDE] = "1"
-        os.execvp(_NAMESPACE[0], [*_NAMESPACE, sys.executable, *arguments])
+def inside(command: Sequence[str]) -> list[str]:
+    """This command in a namespace where it may mount, if the machine has such; as it is where it has not."""
+    return [*_NAMESPACE, "env", f"{INSIDE}=1", *command] if possible() else [*command]
 
 
 class Disk:
