@@ -224,15 +224,12 @@ def _by_touched_day(published: Mapping[date | None, Publication]) -> dict[date, 
     return touched
 
 
-def _chunks(lake: Lake, table: Table, todo: Sequence[date | None]) -> list[list[date | None]]:
-    """Cut the days into jobs of at most `job_rows` input rows, a day being the smallest piece.
-
-    Bronze streams its files and is not cut.
-    """
+def _chunks(lake: Lake, table: Table, todo: Sequence[date | None]) -> Sequence[Sequence[date | None]]:
+    """The days of each job, cut by their input rows. Bronze streams its files and is not cut."""
     if not todo:
         return []
     if table.day is None or table.layer is Layer.BRONZE:
-        return [list(todo)]
+        return [todo]
     known = lake.publications_by_day()
     rows: dict[date, int] = {}
     for name in inputs(table):
@@ -241,15 +238,20 @@ def _chunks(lake: Lake, table: Table, todo: Sequence[date | None]) -> list[list[
         for day, publication in known.get(name, {}).items():
             if day:
                 rows[day] = rows.get(day, 0) + publication.rows
-    chunks: list[list[date | None]] = [[]]
+    return cut(sorted(d for d in todo if d), rows, lake.settings.job_rows)
+
+
+def cut(days: Sequence[date], rows: Mapping[date, int], limit: int) -> list[list[date]]:
+    """These days, in their order, in as few pieces as can be of at most so many rows; a day that has more is one by itself."""
+    pieces: list[list[date]] = []
     size = 0
-    for day in sorted(d for d in todo if d):
-        if chunks[-1] and size + rows.get(day, 0) > lake.settings.job_rows:
-            chunks.append([])
+    for day in days:
+        if not pieces or size + rows.get(day, 0) > limit:
+            pieces.append([])
             size = 0
-        chunks[-1].append(day)
+        pieces[-1].append(day)
         size += rows.get(day, 0)
-    return chunks
+    return pieces
 
 
 def _describe(
