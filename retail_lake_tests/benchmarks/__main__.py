@@ -1,7 +1,8 @@
-"""`python -m retail_lake_tests.benchmarks [--spark] [--days N]`: what the pilot costs on this machine, as ratios.
+"""`python -m retail_lake_tests.benchmarks [--spark] [--ui] [--days N]`: what the pilot costs on this machine, as ratios.
 
 Every figure is of a fresh process, in one run, so that the ratios mean something; the seconds are this machine's. Peak memory
-is the process's largest resident size. `--spark` adds the year on the `spark` engine, which takes many times as long.
+is the process's largest resident size. `--ui` adds how quick the UI is with the year, some minutes, and `--spark` the year on the
+`spark` engine, which takes many times as long.
 """
 
 from __future__ import annotations
@@ -84,9 +85,9 @@ def phases(home: Path, days: int) -> dict[str, float]:
     return dict(json.loads(cost.output.strip().splitlines()[-1]))
 
 
-def on_aws(home: Path, what: str) -> dict[str, float]:
-    """What a module of this package measures of AWS, in the unit that each name ends with."""
-    cost = process(home, "-m", f"retail_lake_tests.benchmarks.{what}")
+def measured(home: Path, what: str, *arguments: str) -> dict[str, float]:
+    """What a module of this package measures, in the unit that each name ends with; seconds where it has none."""
+    cost = process(home, "-m", f"retail_lake_tests.benchmarks.{what}", *arguments)
     return dict(json.loads(cost.output.strip().splitlines()[-1]))
 
 
@@ -98,6 +99,7 @@ def show(what: str, cost: Cost, *, to: float | None = None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m retail_lake_tests.benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument("--days", type=int, default=365, help="length of the long history (default: the year)")
+    parser.add_argument("--ui", action="store_true", help="also ask the UI's questions of a webserver with the long history")
     parser.add_argument("--spark", action="store_true", help="also build the long history on the spark engine")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="retail_lake_benchmark_") as folder:
@@ -126,14 +128,19 @@ def main() -> None:
         for phase, seconds in spent.items():
             print(f"  {phase:<42}{seconds:9.1f} s")
         print(f"  {'Dagster: events, checks, warehouse (the rest)':<42}{whole.seconds - sum(spent.values()):9.1f} s")
-        for title, what in (
-            ("what is deployed to AWS", "artifact"),
-            ("a remote job besides its work", "overhead"),
-            ("arrivals", "arrivals"),
-        ):
+        modules: dict[str, tuple[str, ...]] = {
+            "what is deployed to AWS": ("artifact",),
+            "a remote job besides its work": ("overhead",),
+            "arrivals": ("arrivals",),
+        }
+        if chosen.ui:
+            modules["the UI's slowest answers, seconds"] = ("ui", "--days", str(chosen.days))
+        for title, arguments in modules.items():
             print(f"\n{title}")
-            for name, value in on_aws(fresh, what).items():
-                print(f"  {name:<42}{value:9.2f}")
+            found = measured(fresh, *arguments)
+            width = max(42, *map(len, found))
+            for name, value in found.items():
+                print(f"  {name:<{width}}{value:9.2f}")
         if chosen.spark:
             spark = root / "spark"
             serve(spark, FIRST, chosen.days)
