@@ -55,16 +55,16 @@ def test_what_spills_is_below_the_home_and_each_connection_s_own(
     with opened(settings) as one, opened(settings) as other:
         one.execute(SPILLS)
         folders = {path.parent for path in files(settings.home)}
-        assert len(folders) == 1 and folders.pop().parent == settings.home / "spill"
+        assert len(folders) == 1 and folders.pop().parent == settings.home
         other.execute(SPILLS)
         assert len({path.parent for path in files(settings.home)}) == 2
         assert one.execute("SELECT sum(i) FROM much").fetchone() == (1999999000000,)
         assert files(tmp) == []
-    assert [*(settings.home / "spill").iterdir()] == [] and files(settings.home) == []
+    assert [*settings.home.iterdir()] == []
 
 
 def test_what_a_killed_process_left_is_taken_away_in_time(tmp_path: Path) -> None:
-    left, young = tmp_path / "spill" / "left", tmp_path / "spill" / "young"
+    left, young = tmp_path / "spill-left", tmp_path / "spill-young"
     for folder in (left, young):
         folder.mkdir(parents=True)
         (folder / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"spilled")
@@ -83,7 +83,7 @@ def test_a_job_where_no_home_is_named_has_one_of_its_own_and_leaves_nothing(
         homes.append(engine.settings.home)
         with session(engine.settings.model_copy(update={"memory_limit": "60MB", "threads": 1})) as connection:
             connection.execute(SPILLS)
-            assert files(homes[-1] / "spill")
+            assert files(homes[-1])
         raise RuntimeError("enough")
 
     monkeypatch.setattr(LocalEngine, "run", run)
@@ -97,4 +97,4 @@ def test_a_job_where_no_home_is_named_has_one_of_its_own_and_leaves_nothing(
     assert not (tmp_path / ".retail_lake").exists()
     monkeypatch.setenv("RETAIL_LAKE_HOME", str(tmp_path / "home"))
     program.main(arguments)
-    assert homes[1] == tmp_path / "home" and [*(homes[1] / "spill").iterdir()] == []
+    assert homes[1] == tmp_path / "home" and [*homes[1].iterdir()] == []
