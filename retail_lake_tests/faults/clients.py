@@ -130,12 +130,18 @@ class Clients:
 
     @cached_property
     def _catalog(self) -> Catalog:
+        from sqlalchemy.exc import OperationalError
+
         from retail_lake.lake.catalog import open_catalog
 
         if self._settings.catalog_uri.startswith("sqlite") and not self._settings.home.joinpath("catalog.db").exists():
             raise Busy("no catalog")
         uri = self._settings.lake_uri
-        return open_catalog(self._settings, uri if "://" in uri else f"file://{uri}")
+        try:
+            return open_catalog(self._settings, uri if "://" in uri else f"file://{uri}")
+        except OperationalError as error:
+            # The first two processes of a new lake may both find the catalog's own tables missing; the flow opens it again then.
+            raise Busy("no catalog yet") from error
 
     @cached_property
     def _duckdb(self) -> DuckDBPyConnection:
