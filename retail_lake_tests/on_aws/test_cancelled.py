@@ -16,6 +16,7 @@ from retail_lake.demo.serve import serve
 from retail_lake.lake.lake import Lake
 from retail_lake.orchestration.instance import environment, open_instance
 from retail_lake.orchestration.run import materialize_range
+from retail_lake_tests.aws import s3_front
 from retail_lake_tests.aws.faults import JobFault
 from retail_lake_tests.aws.job import End, Job, Phase
 from retail_lake_tests.aws.server import Aws
@@ -26,6 +27,8 @@ pytestmark = pytest.mark.full
 DAY = date(2017, 1, 1)
 BRONZE, SILVER = "bronze.redemptions", "silver.redemptions"
 KEYS = [SILVER.split(".")]
+HELD_SECONDS = 240
+"""How long S3 keeps a report waiting: longer than the reaper is waited for. A client that gives up tries again and waits anew."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Running:
 def running(aws: Aws, lake_on_aws: OpenLake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home = tmp_path_factory.mktemp("cancelled")
     aws.runtime.image().reason = "this test needs no Spark"
-    with lake_on_aws("cancelled", home, first_day=str(DAY), last_day=str(DAY)) as settings:
+    with s3_front.serve(aws), lake_on_aws("cancelled", home, first_day=str(DAY), last_day=str(DAY)) as settings:
         serve(settings.landing_uri, home / "ledger", DAY, 1, s3_endpoint=settings.s3_endpoint, region=settings.region)
         assert materialize_range([BRONZE], DAY, DAY, settings=settings, engine="local").success
         with dagster_servers({**os.environ, **environment(settings)}, home, sensors=["reaper"]) as server:
@@ -77,8 +80,12 @@ def test_what_a_killed_run_leaves_behind_disturbs_nobody_and_is_stopped(running:
     assert again.success, again.problems
     shown = Lake(running.settings).current_files(SILVER)
     assert shown.files
+    # It goes on and stages its rows, but S3 keeps its report waiting: it cannot end by itself.
+    faults = running.aws.faults
+    faults.order("s3", "PutObject", delay=HELD_SECONDS, times=1000, where=lambda put: put["Key"].endswith("/report.json"))
     orphan.resume()
-    orphan.wait(180)
+    assert orphan.wait(180).end is End.CANCELLED
+    faults.clear()
     assert running.server.wait_for_end(run_id) == "FAILURE"
     wait_for("the reaper", lambda: open_launches(running.aws, running.settings) == 0)
     assert orphan.process is not None
