@@ -24,6 +24,7 @@ from retail_lake.orchestration.alive import is_over
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._utils.concurrency import ConcurrencyKeyInfo
 
 LOOK_SECONDS: Final = 1.0
 
@@ -53,7 +54,11 @@ class Pools:
         with InstanceConcurrencyContext(self.instance, self.run) as places:
             until, told = time.monotonic() + self.patience, False
             while not places.claim(pool, who):
-                holders = self._holders(pool)
+                found = storage.get_concurrency_info(pool)
+                holders = self._holders(found)
+                if not found.claimed_slots:
+                    # Who gave the last place back just when this one queued has not seen it, and nobody else will: queue anew.
+                    storage.free_concurrency_slot_for_step(self.run.run_id, who)
                 if not told:
                     self.say(f"{who} waits for the pool {pool}, which is held by {_named(holders)}.")
                     told = True
@@ -71,10 +76,9 @@ class Pools:
     def _limits(self) -> dict[str, int]:
         return {limit.name: limit.limit for limit in self.instance.event_log_storage.get_pool_limits()}
 
-    def _holders(self, pool: str) -> list[str]:
+    def _holders(self, found: ConcurrencyKeyInfo) -> list[str]:
         """The runs that hold the pool or wait for it before us, but for those that are over: they lose their places."""
         storage = self.instance.event_log_storage
-        found = storage.get_concurrency_info(pool)
         holding = {s.run_id for s in found.claimed_slots}
         theirs = (holding | {s.run_id for s in found.pending_steps}) - {self.run.run_id}
         alive = []

@@ -164,6 +164,18 @@ def test_who_waits_can_be_stopped(instance: dg.DagsterInstance) -> None:
         pass
 
 
+def test_a_place_that_was_given_back_just_when_somebody_queued_is_taken(instance: dg.DagsterInstance) -> None:
+    """Who finds no place queues for one; if the last one is given back in between, nobody has it who would hand it on."""
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("warehouse/t", 1)
+    waiting, _ = pools(instance, patience=20)
+    storage.add_pending_step("warehouse/t", waiting.run.run_id, "mine", should_assign=False)
+    assert not storage.claim_concurrency_slot("warehouse/t", waiting.run.run_id, "mine").is_claimed
+    with waiting.place("warehouse/t", "mine", limit=1):
+        (holder,) = storage.get_concurrency_info("warehouse/t").claimed_slots
+        assert holder.run_id == waiting.run.run_id
+
+
 @pytest.mark.parametrize("how", ["ended", "killed", "waiting when killed"])
 def test_a_run_that_is_over_gives_its_place_up(instance: dg.DagsterInstance, how: str) -> None:
     tags = {} if how == "ended" else {"retail-lake/process": f"{socket.gethostname()}:{2**22 + 1}"}
