@@ -19,6 +19,8 @@ class Process(NamedTuple):
 
 def members(groups: Collection[int]) -> list[Process]:
     """The processes of these process groups, but for the dead that nobody has asked after."""
-    listed = subprocess.run(["ps", "-A", "-o", "pgid=,stat=,pid=,args="], capture_output=True, text=True, check=True).stdout
+    # As wide as it takes: where the environment says how wide a terminal is, `ps` keeps to that, and cuts what a process runs.
+    ask = ["ps", "-A", "-ww", "-o", "pgid=,stat=,pid=,args="]
+    listed = subprocess.run(ask, capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 3) for line in listed.splitlines()]
     return [Process(int(row[2]), row[3]) for row in rows if len(row) > 3 and int(row[0]) in groups and row[1][0] != "Z"]
