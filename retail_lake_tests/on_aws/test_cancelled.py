@@ -82,9 +82,10 @@ def test_what_a_killed_run_leaves_behind_disturbs_nobody_and_is_stopped(running:
     assert shown.files
     # It goes on and stages its rows, but S3 keeps its report waiting: it cannot end by itself.
     faults = running.aws.faults
-    faults.order("s3", "PutObject", delay=HELD_SECONDS, times=1000, where=lambda put: put["Key"].endswith("/report.json"))
+    held = faults.order("s3", "*Upload*", delay=HELD_SECONDS, times=1000, where=lambda part: part["Key"].endswith("/report.json"))
     orphan.resume()
     assert orphan.wait(180).end is End.CANCELLED
+    assert held.happened, "the report was not kept waiting"
     faults.clear()
     assert running.server.wait_for_end(run_id) == "FAILURE"
     wait_for("the reaper", lambda: open_launches(running.aws, running.settings) == 0)
