@@ -25,11 +25,9 @@ _RESULT: Final = {"result_format": "COMPLETE", "partial_unexpected_count": 0}
 
 
 def columns_read(table: Table, rules: Iterable[Rule]) -> tuple[str, ...]:
-    """The columns that judging these rules takes, in the table's order: all of them where a rule is about the table itself."""
-    chosen = tuple(rules)
-    named = {c for rule in chosen for c in (*rule.columns, *columns_of_condition(table, rule))}
-    whole = any(not rule.columns for rule in chosen)
-    return tuple(c.name for c in table.columns if whole or c.name in named)
+    """The columns that judging these rules takes, those of their conditions too, in the table's order."""
+    named = {c for rule in rules for c in (*_judged(table, rule), *columns_of_condition(table, rule))}
+    return tuple(c.name for c in table.columns if c.name in named)
 
 
 def judge(table: Table, rules: Iterable[Rule], frame: pd.DataFrame, *, zone: str = "UTC") -> tuple[RuleVerdict, ...]:
@@ -93,8 +91,14 @@ def _within(table: Table, rule: Rule, frame: pd.DataFrame, zone: str) -> pd.Data
         return frame[connection.execute(condition).fetchnumpy()["inside"].astype(bool)]
 
 
+def _judged(table: Table, rule: Rule) -> tuple[str, ...]:
+    """The columns that the rule is about: all of them where it names none, or one's place among them."""
+    whole = not rule.columns or "column_index" in rule.kwargs
+    return tuple(c.name for c in table.columns) if whole else tuple(dict.fromkeys(rule.columns))
+
+
 def _prepared(table: Table, rule: Rule, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that the rule reads, as the library's pandas engine can take them; all of them where it names none.
+    """The columns that the rule is about, as the library's pandas engine can take them.
 
     Decimals become floats, because the library compares bounds and members as floats; dates become timestamps; integers
     with gaps stay exact integers among None, but where pandas would compare None with them.
@@ -103,7 +107,7 @@ def _prepared(table: Table, rule: Rule, frame: pd.DataFrame) -> pd.DataFrame:
 
     compares = rule.type in PAIR_ROWS | MULTICOLUMN_ROWS
     prepared = {}
-    for name in dict.fromkeys(rule.columns) or frame.columns:
+    for name in _judged(table, rule):
         series = frame[name]
         kind = columns.type_of(table, name)
         if kind.startswith("decimal") or kind in ("double", "float"):

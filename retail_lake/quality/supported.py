@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from sqlglot import exp
 
-from retail_lake.contract import Rule, Table
+from retail_lake.contract import Layer, Rule, Table
 from retail_lake.failure import ConfigurationFailure
 from retail_lake.quality import columns
 from retail_lake.quality.vocabulary import ELSEWHERE, VOCABULARY
@@ -153,10 +153,15 @@ def check(table: Table, rule: Rule) -> None:
         refuse("`mostly` means nothing here: the expectation judges a day as a whole")
     if not 0.0 <= rule.mostly <= 1.0:
         refuse(f"`mostly` is a share between 0 and 1, not {rule.mostly}")
+    names = {c.name for c in table.columns}
     if rule.row_condition is not None:
         check_sql(rule.row_condition, _condition(table, rule))
-        if strange := sorted(columns_of_condition(table, rule) - {c.name for c in table.columns} - {"_day"}):
+        if strange := sorted(columns_of_condition(table, rule) - names - {"_day"}):
             refuse(f"row_condition names columns the contract does not have: {', '.join(strange)}")
+    at_hand = table.layer is Layer.SILVER and is_row_rule(rule)
+    if not at_hand and "_day" in {*rule.columns, *columns_of_condition(table, rule)} - names:
+        instead = f"name `{table.day}`" if table.day else "leave it out"
+        refuse(f"only silver's rows, judged one by one, still have their `_day`: {instead}")
     if is_grouped(rule):
         try:
             _check_grouped(table, rule)

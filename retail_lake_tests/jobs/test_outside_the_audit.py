@@ -27,6 +27,7 @@ RULES = (
     expect.column_sum_to_be_between("amount", max_value=9, row_condition=OF_THE_DAY, severity="warning"),
     expect.column_values_to_be_increasing("at", mostly=0.5, severity="warning"),
     expect.column_most_common_value_to_be_in_set("product", value_set=["bread"]),
+    expect.column_to_exist("product", column_index=3, severity="warning"),
 )
 NIGHT = datetime(2017, 1, 1, 3)
 ROWS = [
@@ -48,13 +49,13 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
 def test_a_table_with_such_rules_is_judged_day_by_day(engine: Engine, tmp_path: Path) -> None:
     with known(silver(*RULES)) as table:
         report = engine.run(job_of(tmp_path, table, ROWS))
-    assert [is_grouped(r) for r in RULES] == [False, False, True, False, False]
+    assert [is_grouped(r) for r in RULES] == [False, False, True, False, False, False]
     found = {day.day: {v.rule: v for v in day.verdicts} for day in report.days}
     assert {day: [verdicts[r.name].success for r in RULES] for day, verdicts in found.items()} == {
         # With the line of the night the median is 4, without it 2, and the sum 9.
-        FIRST: [True, True, True, True, True],
-        SECOND: [False, False, False, True, False],
-        EMPTY: [False, False, True, True, False],
+        FIRST: [True, True, True, True, True, True],
+        SECOND: [False, False, False, True, False, True],
+        EMPTY: [False, False, True, True, False, True],
     }
     median, of_the_day, *_ = (found[FIRST][r.name] for r in RULES)
     assert (median.observed, of_the_day.observed) == ("4", "2")

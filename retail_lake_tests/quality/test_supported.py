@@ -10,6 +10,7 @@ import pytest
 from retail_lake.contract import Rule, expect
 from retail_lake.failure import ConfigurationFailure
 from retail_lake.quality.supported import check, is_grouped
+from retail_lake.tables import TABLES
 from retail_lake_tests.quality.measured import TABLE
 
 
@@ -44,6 +45,7 @@ from retail_lake_tests.quality.measured import TABLE
         (expect.column_values_to_not_be_null("i", row_condition="j >"), "row_condition of rule i__not_be_null"),
         (expect.column_values_to_not_be_null("i", row_condition="dayofweek(d) = 1"), "is not portable"),
         (expect.column_values_to_not_be_null("i", row_condition="k > 0"), "columns the contract does not have: k"),
+        (expect.column_values_to_not_be_null("i", row_condition="_day > d"), "only silver's rows, judged one by one"),
         (expect.column_values_to_be_unique("items"), "arrays and structs can only be missing or not"),
     ],
     ids=lambda given: given.type if isinstance(given, Rule) else "",
@@ -53,6 +55,23 @@ def test_refused_by_name(rule: Rule, says: str) -> None:
         check(TABLE, rule)
     assert says in str(refused.value)
     assert "gold.things" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        expect.compound_columns_to_be_unique("_day", "redemption_date"),
+        expect.column_max_to_be_between("_day", min_value="2017-01-01"),
+        expect.column_values_to_be_increasing("_day"),
+        expect.column_values_to_be_unique("event_id", row_condition="_day = redemption_date"),
+    ],
+    ids=lambda rule: rule.type,
+)
+def test_what_is_judged_by_the_day_cannot_name_the_day_of_arrival_that_staged_rows_have_lost(rule: Rule) -> None:
+    silver = TABLES["silver.redemptions"]
+    with pytest.raises(ConfigurationFailure, match=r"silver\.redemptions.* name `redemption_date`"):
+        check(silver, rule)
+    check(silver, expect.column_pair_values_to_be_equal("redemption_date", "_day"))
 
 
 @pytest.mark.parametrize(
