@@ -6,7 +6,7 @@ staged nobody sees. Jobs run without Spark here, which none of the faults depend
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
@@ -59,6 +59,11 @@ def _refused(service: str, operation: str, error: str, times: int, **more: Any) 
     return lambda aws: aws.faults.order(service, operation, error=error, times=times, **more)
 
 
+def _rows(request: Mapping[str, Any]) -> bool:
+    """Whether a request to S3 is about rows that a job stages."""
+    return "/rows/" in request.get("Key", "")
+
+
 def _job(service: str, fault: JobFault) -> Callable[[Aws], Any]:
     return lambda aws: aws.faults.order_job(service, fault)
 
@@ -67,7 +72,7 @@ def _job_that_stages(service: str, fault: JobFault) -> Callable[[Aws], Any]:
     """A fault of a job that has begun to upload rows: S3 keeps it waiting until the fault has happened."""
 
     def order(aws: Aws) -> Any:
-        held = aws.faults.order("s3", "*", delay=3, where=lambda request: "/rows/" in request.get("Key", ""))
+        held = aws.faults.order("s3", "*", delay=3, where=_rows)
         return aws.faults.order_job(service, fault, when=lambda: held.happened > 0)
 
     return order
@@ -104,8 +109,17 @@ CASES = (
         jobs=2,
     ),
     Case("a success that never reported", _job("glue", JobFault.SILENT), "never reported", jobs=2),
-    Case("S3 answers 503", _refused("s3", "PutObject", "SlowDown", 4, status=503), through_front=True),
-    Case("an upload breaks off", lambda aws: aws.faults.order("s3", "PutObject", cut_upload=True), through_front=True),
+    Case(
+        "S3 answers 503 more often than a client tries",
+        _refused("s3", "PutObject", "SlowDown", 4, status=503, where=_rows),
+        through_front=True,
+        jobs=2,
+    ),
+    Case(
+        "an upload breaks off",
+        lambda aws: aws.faults.order("s3", "PutObject", cut_upload=True, where=_rows),
+        through_front=True,
+    ),
     Case("commits conflict", _refused("glue", "UpdateTable", "ConcurrentModificationException", 3)),
 )  # fmt: skip
 
