@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from retail_lake.contract import Table
-from retail_lake.failure import BUG, ConfigurationFailure, kind_of, refuse_together, words
+from retail_lake.failure import BUG, ConfigurationFailure, Failure, Misfit, kind_of, refuse_together, words
 
 if TYPE_CHECKING:
     from retail_lake.lake.lake import Lake
@@ -24,21 +24,26 @@ def check_selection(
 ) -> None:
     """Look at the stored table of each contract: in the lake or, where the second is true, in the warehouse.
 
-    Raises one `ConfigurationFailure` that names every table that cannot take its contract. What does not answer, or is
-    damaged, is left to its turn, which knows what to do about it; `say` is told.
+    Raises one `ConfigurationFailure` that names every table that cannot take its contract, and what keeps anybody from looking
+    at the lake. What does not answer, or is damaged, is left to its turn, which knows what to do about it; `say` is told. So is
+    a warehouse that lets nobody in: the lake can be published without it.
     """
     chosen = list(selection)
     served = [table for table, in_warehouse in chosen if in_warehouse]
-    looks = {t.full_name: partial(lake.check, t) for t, in_warehouse in chosen if not in_warehouse}
+    looks = [
+        partial(_look, t.full_name, partial(lake.check, t), ConfigurationFailure, say)
+        for t, in_warehouse in chosen
+        if not in_warehouse
+    ]
     if served:
-        looks["warehouse"] = partial(warehouse.check, served)
-    refuse_together(partial(_look, name, look, say) for name, look in looks.items())
+        looks.append(partial(_look, "warehouse", partial(warehouse.check, served), Misfit, say))
+    refuse_together(looks)
 
 
-def _look(name: str, look: Callable[[], None], say: Callable[[str], None]) -> None:
+def _look(name: str, look: Callable[[], None], refusal: type[Failure], say: Callable[[str], None]) -> None:
     try:
         look()
-    except ConfigurationFailure:
+    except refusal:
         raise
     except Exception as error:
         if kind_of(error) == BUG:

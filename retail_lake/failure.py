@@ -26,6 +26,10 @@ class ConfigurationFailure(Failure):
     """A setting, a contract or an environment is wrong. Shown as one message without a stack trace, never retried."""
 
 
+class Misfit(ConfigurationFailure):
+    """A stored table cannot take what its contract says."""
+
+
 KINDS: dict[str, type[Failure]] = {"transient": TransientFailure, "data": DataFailure, "configuration": ConfigurationFailure}
 """The kinds by the word that reports use."""
 BUG: Final = "bug"
@@ -61,15 +65,16 @@ def kind_of(error: BaseException) -> str:
 
 
 def refuse_together(checks: Iterable[Callable[[], None]]) -> None:
-    """Do all of these checks. Raises one `ConfigurationFailure` of everything that they refuse."""
-    refused = []
+    """Do all of these checks. Raises one `ConfigurationFailure` of everything that they refuse, a `Misfit` if nothing else."""
+    refused: list[ConfigurationFailure] = []
     for check in checks:
         try:
             check()
         except ConfigurationFailure as failure:
-            refused.append(str(failure))
+            refused.append(failure)
     if refused:
-        raise ConfigurationFailure("\n".join(refused))
+        of = Misfit if all(isinstance(failure, Misfit) for failure in refused) else ConfigurationFailure
+        raise of("\n".join(str(failure) for failure in refused))
 
 
 def of_the_machine(error: BaseException) -> bool:

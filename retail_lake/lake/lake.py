@@ -119,7 +119,7 @@ class Lake:
             return None
 
     def ensure(self, table: Table) -> IcebergTable:
-        """The Iceberg table of a contract, created or evolved to fit. Raises `ConfigurationFailure` if it cannot."""
+        """The Iceberg table of a contract, created or evolved to fit. Raises `Misfit` if it cannot."""
 
         def fitted() -> IcebergTable:
             stored = self.stored(table.full_name)
@@ -133,7 +133,7 @@ class Lake:
     def check(self, table: Table) -> None:
         """Refuse, before any work is done, a contract that the stored table cannot take.
 
-        Raises `ConfigurationFailure` naming each column and what to do.
+        Raises `Misfit` naming each column and what to do.
         """
         if (stored := self.stored(table.full_name)) is not None:
             check_compatible(stored, table)

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from retail_lake.contract import Column, Table
-from retail_lake.failure import ConfigurationFailure
+from retail_lake.failure import ConfigurationFailure, Misfit
 
 if TYPE_CHECKING:
     from pyiceberg.partitioning import PartitionSpec
@@ -98,8 +98,7 @@ def partition_spec(schema: Schema, column: str | None) -> PartitionSpec:
 def evolve(stored: IcebergTable, table: Table) -> None:
     """Bring a stored table up to its contract: new columns and comments are added, history stays as it is.
 
-    Raises `ConfigurationFailure` when the contract drops, retypes or repartitions a
-    column that history holds.
+    Raises `Misfit` when the contract drops, retypes or repartitions a column that history holds.
     """
     check_compatible(stored, table)
     want = iceberg_schema(table.columns)
@@ -123,7 +122,7 @@ def evolve(stored: IcebergTable, table: Table) -> None:
 def check_compatible(stored: IcebergTable, table: Table) -> None:
     """Refuse a contract that the stored table cannot take without rewriting history.
 
-    Raises `ConfigurationFailure` naming each column and what to do.
+    Raises `Misfit` naming each column and what to do.
     """
     have, want = stored.schema(), iceberg_schema(table.columns)
     wrong = []
@@ -136,7 +135,7 @@ def check_compatible(stored: IcebergTable, table: Table) -> None:
     if partitions != ([table.day] if table.day else []):
         wrong.append(f"the lake partitions it by {partitions or 'nothing'}, the contract by {table.day or 'nothing'}")
     if wrong:
-        raise ConfigurationFailure(
+        raise Misfit(
             f"{table.full_name}: the contract does not fit the table in the lake:\n  "
             + "\n  ".join(wrong)
             + "\nKeep the column and add a new one under another name, or give the table a new name and rebuild it."

@@ -64,7 +64,7 @@ class Warehouse(Protocol):
     """A place that serves gold tables by plain name. Whatever it is, a load is one transaction and can be repeated."""
 
     def check(self, tables: Sequence[Table]) -> None:
-        """Raise `ConfigurationFailure` if tables there cannot become what their contracts say by adding columns.
+        """Raise `Misfit` if tables there cannot become what their contracts say by adding columns.
 
         It names all of them, and looks once, whatever their number.
         """

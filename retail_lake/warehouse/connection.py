@@ -10,14 +10,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from retail_lake.config import Settings
-from retail_lake.failure import TransientFailure
+from retail_lake.failure import DataFailure, TransientFailure
 from retail_lake.spill import spill_folder
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+_DAMAGED: Final = re.compile("not a valid DuckDB database|could not read enough bytes|corrupt", re.IGNORECASE)
 
 
 def quoted(name: str) -> str:
@@ -56,7 +58,8 @@ def open_memory(settings: Settings) -> Iterator[DuckDBPyConnection]:
 def attach(connection: DuckDBPyConnection, path: Path, *, read_only: bool, wait: float) -> None:
     """Attach the warehouse file as `warehouse`, created if it is not there.
 
-    Waits up to `wait` seconds for another process that holds its lock, then raises `TransientFailure` naming it.
+    Waits up to `wait` seconds for another process that holds its lock, then raises `TransientFailure` naming it. Raises
+    `DataFailure` for a file that is no database, or not a whole one.
     """
     import duckdb
 
@@ -68,6 +71,11 @@ def attach(connection: DuckDBPyConnection, path: Path, *, read_only: bool, wait:
             connection.execute(f"ATTACH {literal(str(path))} AS warehouse{options}")
             return
         except duckdb.IOException as error:
+            if _DAMAGED.search(str(error)):
+                raise DataFailure(
+                    f"The warehouse {path} is damaged: {error}. Move the file away, and load a new one from the lake: "
+                    "retail-lake reload --all"
+                ) from error
             if "lock" not in str(error):
                 raise
             if time.monotonic() >= until:

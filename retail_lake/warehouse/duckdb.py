@@ -40,8 +40,7 @@ class DuckDBWarehouse:
         """See `Warehouse.check`."""
         if not self.settings.warehouse_path.exists():
             return
-        with open_memory(self.settings) as connection:
-            attach(connection, self.settings.warehouse_path, read_only=True, wait=self.lock_wait)
+        with self._attached() as connection:
             refuse_together(partial(check_compatible, connection, table) for table in tables)
 
     def load(self, table: Table, days: Sequence[date] | None, lake: PublishedFiles, *, run_id: str) -> LoadOutcome:
@@ -62,8 +61,7 @@ class DuckDBWarehouse:
         pinned = pin(table, days, lake)
         if not self.settings.warehouse_path.exists():
             return list(pinned.days)
-        with open_memory(self.settings) as connection:
-            attach(connection, self.settings.warehouse_path, read_only=True, wait=self.lock_wait)
+        with self._attached() as connection:
             return list(pinned.against(_read_ledger(connection, table)).changed)
 
     def drop(self, table: Table) -> None:
@@ -74,10 +72,15 @@ class DuckDBWarehouse:
             connection.execute(f"DELETE FROM {LEDGER} WHERE table_name = ?", [table.name])
 
     @contextmanager
-    def _transaction(self) -> Iterator[DuckDBPyConnection]:
+    def _attached(self, *, read_only: bool = True) -> Iterator[DuckDBPyConnection]:
         path = self.settings.warehouse_path
         with failures_of_duckdb(f"the warehouse {path}"), open_memory(self.settings) as connection:
-            attach(connection, path, read_only=False, wait=self.lock_wait)
+            attach(connection, path, read_only=read_only, wait=self.lock_wait)
+            yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[DuckDBPyConnection]:
+        with self._attached(read_only=False) as connection:
             connection.begin()
             try:
                 yield connection

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from retail_lake.contract import Table
-from retail_lake.failure import ConfigurationFailure
+from retail_lake.failure import Misfit
 
 
 def check_fit(
@@ -16,7 +16,7 @@ def check_fit(
 ) -> None:
     """Compare columns by their types, both in one spelling; a column that the database lacks can be added.
 
-    `widens` says whether the database can change a column's type to another. Raises `ConfigurationFailure` naming each
+    `widens` says whether the database can change a column's type to another. Raises `Misfit` naming each
     column that fits neither as it is nor widened.
     """
     wrong = [
@@ -26,7 +26,7 @@ def check_fit(
     ]
     wrong += [f"column {name} is in the warehouse but no longer in the contract" for name in stored if name not in wanted]
     if wrong:
-        raise ConfigurationFailure(
+        raise Misfit(
             f"{table.name}: the contract does not fit the table in the warehouse:\n  "
             + "\n  ".join(wrong)
             + f"\nIf the change is meant, build the table anew from the lake: retail-lake reload {table.name}"

@@ -99,7 +99,7 @@ def all_stored(api: DataApi, places: Sequence[Place]) -> dict[str, dict[str, Sto
 
 
 def check_stored(table: Table, found: Stored | None) -> None:
-    """Raise `ConfigurationFailure` if the table there is not the contract's and adding columns would not make it so."""
+    """Raise `Misfit` if the table there is not the contract's and adding columns would not make it so."""
     types = {name: contract_type(type_) for name, type_ in found.types.items()} if found else {}
     check_fit(table, types, {c.name: contract_type(redshift_type(c.type)) for c in table.columns})
 
@@ -107,7 +107,7 @@ def check_stored(table: Table, found: Stored | None) -> None:
 def missing(table: Table, place: Place, found: Mapping[str, Stored]) -> list[Statement]:
     """What makes the table and its ledger what the contract says: each may be repeated, none needs the others' transaction.
 
-    Raises `ConfigurationFailure` for a contract that does not fit.
+    Raises `Misfit` for a contract that does not fit.
     """
     served, ledger = found.get(place.gold, Stored()), found.get(place.loads, Stored())
     check_stored(table, served)

@@ -54,7 +54,7 @@ def stored_columns(connection: DuckDBPyConnection, table: Table) -> dict[str, tu
 
 
 def check_compatible(connection: DuckDBPyConnection, table: Table) -> None:
-    """Raise `ConfigurationFailure` if a column's stored type can hold what the contract says neither as it is nor widened."""
+    """Raise `Misfit` if a column's stored type can hold what the contract says neither as it is nor widened."""
     stored = {name: type_ for name, (type_, _) in stored_columns(connection, table).items()}
     check_fit(table, stored, column_types(table), _widens)
 

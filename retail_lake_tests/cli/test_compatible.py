@@ -93,11 +93,31 @@ def test_a_backfill_looks_at_the_tables_of_all_its_runs(run: Run, home: Path) ->
     nothing_was_built(settings)
 
 
-@pytest.mark.parametrize("raised", [TransientFailure("in use"), DataFailure("damaged"), ConnectionResetError("reset by peer")])
+@pytest.mark.parametrize(
+    "raised",
+    [
+        TransientFailure("in use"),
+        DataFailure("damaged"),
+        ConfigurationFailure("no permission"),
+        ConnectionResetError("reset by peer"),
+    ],
+)
 def test_what_cannot_be_looked_at_is_left_to_its_turn(raised: Exception) -> None:
     told: list[str] = []
     check_selection([(FACT, False), (FACT, True)], FakeLake(), FakeFlow(misfits={"warehouse.fact": raised}), told.append)
     assert told == [f"warehouse: whether the contract fits will be seen at its turn: {raised}"]
+
+
+def test_a_damaged_warehouse_keeps_nobody_from_publishing(home: Path) -> None:
+    settings = Settings(home=home, first_day=DAY, last_day=DAY)
+    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    settings.warehouse_path.write_bytes(b"no database" * 1000)
+    told: list[str] = []
+    done = materialize_range(SELECTION, DAY, DAY, settings=settings, progress=told.append)
+    assert "dim_store" in done.problems
+    assert "retail-lake reload --all" in done.problems
+    assert any("whether the contract fits will be seen at its turn" in line and "warehouse.duckdb" in line for line in told), told
+    assert {p.table for p in Lake(settings).publications()} == {n for n in SELECTION if not n.startswith("warehouse.")}
 
 
 def test_a_bug_is_no_answer() -> None:
