@@ -116,10 +116,12 @@ class Settings(BaseSettings):
     jobs_at_once: int = Field(0, ge=0, description="Jobs of one run at a time; 0: one, on AWS eight.")
     engine_limits: dict[EngineName, PositiveInt] = Field(
         default_factory=dict,
-        description='Jobs of all runs together that an engine takes at a time, as JSON: {"glue": 4}.',
+        description='Jobs of all runs together that an engine takes at a time, as JSON: {"glue": 4}. Else its pool\'s limit.',
         examples=['{"glue": 4}'],
     )
-    warehouse_limit: int = Field(0, ge=0, description="Tables of all runs together that Redshift loads at a time; 0: no limit.")
+    warehouse_limit: int = Field(
+        0, ge=0, description="Tables of all runs together that Redshift loads at a time; 0: its pool's limit, if any."
+    )
     job_timeout: int = Field(7200, ge=60, description="Seconds after which a remote job is stopped.")
     poll_seconds: float = Field(10.0, gt=0, description="Longest pause between two looks at a remote job.")
     budget_per_run: float = Field(0, ge=0, description="US dollars that the remote jobs of one run may cost; 0: no limit.")

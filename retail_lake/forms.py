@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator
 
 GLUE_CATALOG: Final = re.compile(r"glue(?:://(\d{12}))?/?")
-_SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT])(i?)B?\s*", re.IGNORECASE)
+_SIZE: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT])(?:(i)?B)?\s*", re.IGNORECASE)
+_LEAST: Final = 32_000_000
 _POWERS: Final = {"K": 1, "M": 2, "G": 3, "T": 4}
 _CLUSTER: Final = re.compile(r"j-\w+|(?!j-)[^=]+=.*")
 _SECRET: Final = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+")
@@ -29,11 +30,14 @@ _KMS_KEY: Final = re.compile(
 
 
 def size(text: str) -> float:
-    """The bytes that a text such as `800MB` or `1.5GiB` means, as DuckDB reads it. Raises `ValueError` for any other."""
+    """The bytes that a text such as `800MB` or `1.5GiB` means to DuckDB, which needs 32 MB. Raises `ValueError` for any other."""
     found = _SIZE.fullmatch(text)
     if found is None:
         raise ValueError("it is no size: write it as 800MB or 4GB")
-    return float(found[1]) * float(1024 if found[3] else 1000) ** _POWERS[found[2].upper()]
+    meant = float(found[1]) * float(1024 if found[3] else 1000) ** _POWERS[found[2].upper()]
+    if meant < _LEAST:
+        raise ValueError("it is less than DuckDB can work with: write it as 800MB or 4GB")
+    return meant
 
 
 def known_region(name: str) -> str:

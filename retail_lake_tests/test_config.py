@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
+from hypothesis import given as given_by
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from retail_lake.config import Settings, load_settings
 from retail_lake.failure import ConfigurationFailure
+from retail_lake.forms import size
 
 ON_AWS = {
     "PROFILE": "aws",
@@ -70,6 +75,8 @@ def lines(monkeypatch: pytest.MonkeyPatch, **told: str) -> list[str]:
         ("CATALOG_URI", "glu", "'glu' is no catalog; give `glue`"),
         ("MEMORY_LIMIT", "lots", "write it as 800MB or 4GB"),
         ("MEMORY_LIMIT", "80%", "write it as 800MB or 4GB"),
+        ("MEMORY_LIMIT", "1Gi", "write it as 800MB or 4GB"),
+        ("MEMORY_LIMIT", "0GB", "less than DuckDB can work with"),
     ],
 )
 def test_a_wrong_setting_is_one_line_with_its_variable_and_a_hint(
@@ -102,6 +109,24 @@ def test_a_wrong_setting_is_one_line_with_its_variable_and_a_hint(
 )
 def test_what_the_services_take_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     assert getattr(given(monkeypatch, **{name: value}), name.lower()) == value
+
+
+@given_by(
+    number=st.decimals(min_value=0, max_value=900, places=1).map(str) | st.integers(0, 900).map(str),
+    between=st.sampled_from(["", " "]),
+    unit=st.text("kKmMgGtTiIbBs", max_size=3),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_size_that_is_taken_means_that_to_duckdb(number: str, between: str, unit: str) -> None:
+    text = f"{number}{between}{unit}"
+    try:
+        meant = size(text)
+    except ValueError:
+        return
+    with duckdb.connect(config={"memory_limit": text}) as connection:
+        (row,) = connection.execute("SELECT value FROM duckdb_settings() WHERE name = 'memory_limit'").fetchall()
+    shown, of = row[0].split()
+    assert float(shown) == pytest.approx(meant / 1024 ** ["bytes", "KiB", "MiB", "GiB", "TiB"].index(of), abs=0.11)
 
 
 @pytest.mark.parametrize(

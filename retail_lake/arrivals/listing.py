@@ -52,8 +52,8 @@ class InFolder:
         return list_level(f"{self._settings.landing_uri}/{folder}", self._settings)
 
 
-def landed(settings: Settings) -> Lister:
-    """The landing as it is."""
+def lister_of(settings: Settings) -> Lister:
+    """Whoever lists the landing of these settings."""
     return OnS3(settings) if settings.landing_uri.startswith("s3://") else InFolder(settings)
 
 

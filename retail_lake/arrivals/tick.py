@@ -22,7 +22,7 @@ from retail_lake.arrivals.completeness import Completeness
 from retail_lake.arrivals.due import Built, Due, Held, completeness, judge_days, quiet_days, requests
 from retail_lake.arrivals.event import Version
 from retail_lake.arrivals.intake import Intake
-from retail_lake.arrivals.listing import FOLDERS, Lister, landed, look
+from retail_lake.arrivals.listing import FOLDERS, Lister, lister_of, look
 from retail_lake.arrivals.waiting import Request, load, save
 from retail_lake.config import Settings
 from retail_lake.contract import Landing, Table
@@ -131,7 +131,7 @@ class Tick:
         cursor = looked.cursor
         # What a queue announces need not be listed at once, but once in a while.
         newest = 0 if self.settings.arrival_queue else self.settings.arrival_overlap_days
-        lister = self.lister or landed(self.settings)
+        lister = self.lister or lister_of(self.settings)
         keys = 0
         for dataset in _after(cursor.dataset, intake.books):
             book = intake.books[dataset]

@@ -22,7 +22,7 @@ from retail_lake.deploy.artifact import Artifact, current
 from retail_lake.engines import launches, spark_submit
 from retail_lake.engines.control import OURS, Launch, Log, State, Status
 from retail_lake.engines.logs import s3_tail
-from retail_lake.failure import ConfigurationFailure
+from retail_lake.failure import ConfigurationFailure, Failure
 from retail_lake.storage import is_there, list_folders
 
 STATES: Final[Mapping[str, State]] = {
@@ -154,7 +154,11 @@ class Emr:
         times = status.get("Timeline", {})
         if status["State"] != "CANCELLED" or "StartDateTime" not in times or now - times.get("EndDateTime", now) > OUTLIVES:
             return False
-        return not is_there(launches.report(self.settings, step["Name"].rpartition(" ")[2]), self.settings)
+        try:
+            return not is_there(launches.report(self.settings, step["Name"].rpartition(" ")[2]), self.settings)
+        except Failure:
+            # Whether it has reported cannot be told now: who asks looks again.
+            return True
 
     def _usage(self, remote_id: str, started: datetime | None, ended: datetime | None) -> dict[str, float]:
         """The step's seconds times the cluster's instances, and no money: the cluster is paid for whatever it does."""

@@ -57,7 +57,6 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
         self._engine_pid = 0
         self._known: dict[str, bool] = {}
         self._told_at = 0.0
-        Path(base_dir).mkdir(parents=True, exist_ok=True)
         self._pools_lock = Path(base_dir) / ".pools.lock"
         # Dagster's own way of making tables is not safe beside another process.
         with alone(Path(base_dir) / ".event_log.lock"):
@@ -260,7 +259,6 @@ class LakeStorage(DagsterSqliteStorage):
     def __init__(self, home: str, inst_data: ConfigurableClassData | None = None) -> None:
         self.home = home
         base = Path(home).absolute() / "dagster" / "storage"
-        base.mkdir(parents=True, exist_ok=True)
         self.base_dir = str(base)
         self._inst_data = inst_data
         with alone(base / ".storage.lock"):

@@ -1,12 +1,13 @@
 """Dagster's pools, for work inside a step: how many runs may do a thing at the same time.
 
-Belongs here: taking a place and giving it back. Does not: which work needs one (`step.py`).
+Belongs here: taking a place and giving it back. Does not: which work needs one (`workers.py`).
 
 Dagster's own pools are of a whole step. A run here is one step over many tables, of which only the load of one warehouse
 table must not meet another run's load of the same, so that the place is taken around that load. The pools are in the UI
 under Deployment > Concurrency: `warehouse/<table>` with one place each; `warehouse` for all loads and `engine/<name>` for an
 engine's jobs, with as many as `RETAIL_LAKE_WAREHOUSE_LIMIT` and `RETAIL_LAKE_ENGINE_LIMITS` say or, where they do not, as
-somebody gives them there. A place left by a run that is over is taken from it by the next who waits.
+somebody gives them there; the engines of this machine have one only by the setting. A place left by a run that is over is taken
+from it by the next who waits.
 """
 
 from __future__ import annotations
@@ -56,8 +57,7 @@ class Pools:
             while not places.claim(pool, who):
                 found = storage.get_concurrency_info(pool)
                 holders = self._holders(found)
-                if not found.claimed_slots:
-                    # Who gave the last place back just when this one queued has not seen it, and nobody else will: queue anew.
+                if self._is_overlooked(found, who):
                     storage.free_concurrency_slot_for_step(self.run.run_id, who)
                 if not told:
                     self.say(f"{who} waits for the pool {pool}, which is held by {_named(holders)}.")
@@ -72,6 +72,11 @@ class Pools:
                 yield
             finally:
                 places.free_step(who)
+
+    def _is_overlooked(self, found: ConcurrencyKeyInfo, who: str) -> bool:
+        """Whether a place is free that nobody hands on: it was given back just when this one queued, and has to queue anew."""
+        queued = {(p.run_id, p.step_key) for p in found.pending_steps if p.assigned_timestamp is None}
+        return (self.run.run_id, who) in queued and found.assigned_step_count < found.slot_count
 
     def _limits(self) -> dict[str, int]:
         return {limit.name: limit.limit for limit in self.instance.event_log_storage.get_pool_limits()}

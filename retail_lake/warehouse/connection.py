@@ -73,7 +73,7 @@ def attach(connection: DuckDBPyConnection, path: Path, *, read_only: bool, wait:
         except duckdb.IOException as error:
             if _DAMAGED.search(str(error)):
                 raise DataFailure(
-                    f"The warehouse {path} is damaged: {error}. Move the file away, and load a new one from the lake: "
+                    f"The warehouse {path} is damaged ({error}). Move the file away, and load a new one from the lake: "
                     "retail-lake reload --all"
                 ) from error
             if "lock" not in str(error):

@@ -12,7 +12,7 @@ import pytest
 
 from retail_lake.arrivals.book import Book
 from retail_lake.arrivals.event import Arrival, Version, read
-from retail_lake.arrivals.listing import Look, landed, look
+from retail_lake.arrivals.listing import Look, lister_of, look
 from retail_lake.aws import client, split_uri
 from retail_lake.config import Settings
 from retail_lake.storage import Stored
@@ -52,7 +52,7 @@ def keys(found: Look) -> list[str]:
 def look_at(world: World, n: int, turn: str = "", **more: int) -> Look:
     landing = world.tables[n].landing
     assert landing is not None
-    return look(Book(world.settings, landing), landed(world.settings), world.settings, newest=1, turn=turn, **more)
+    return look(Book(world.settings, landing), lister_of(world.settings), world.settings, newest=1, turn=turn, **more)
 
 
 def test_everything_that_was_not_seen_is_found_and_nothing_twice(world: World) -> None:

@@ -312,6 +312,16 @@ def test_a_cancelled_step_of_emr_s_has_stopped_when_its_driver_has(
     assert (status.state, status.ended_at) == (found, times["EndDateTime"] if found.ended else None)
 
 
+def test_a_cancelled_step_of_emr_s_may_live_while_nobody_can_tell(settings: Settings, stub: Stub) -> None:
+    (settings.home / "no folder").write_bytes(b"")
+    here = settings.model_copy(update={"artifacts_uri": str(settings.home / "no folder")})
+    times = {"StartDateTime": ago(90), "EndDateTime": ago(30)}
+    step = {"Id": "s-1", "Name": f"{LAUNCH.name} {LAUNCH.token}", "Status": {"State": "CANCELLED", "Timeline": times}}
+    stub("emr").add_response("describe_step", {"Step": step}, {"ClusterId": "j-7", "StepId": "s-1"})
+    stub("emr").add_response("list_instances", {"Instances": [{"Id": "1"}]})
+    assert emr.Emr(here).status("j-7/s-1").state is State.RUNNING
+
+
 def test_the_end_of_a_log_on_s3(tmp_path: Path, settings: Settings) -> None:
     folder = str(tmp_path / "driver")
     assert logs.s3_tail(settings, folder, 4) == Log((), arrived=False)

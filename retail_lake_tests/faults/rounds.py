@@ -32,12 +32,12 @@ Say = Callable[[str], None]
 TRIES: Final = 4
 """How often a fault that came too late for its run is tried again."""
 LOCAL: Final = "local"
-PLACES: Final[Mapping[str, Callable[[Path, date, random.Random], World]]] = {
+_WORLDS: Final[Mapping[str, Callable[[Path, date, random.Random], World]]] = {
     LOCAL: lambda folder, first, chance: world.local(folder / "world", first),
     "s3": world.on_s3,
     "aws": lambda folder, first, chance: world.on_aws(folder, first),
 }
-"""Where a round can be played."""
+"""How the world of each place is made that a round can be played in."""
 
 
 @dataclass
@@ -126,8 +126,8 @@ def play(
     kinds: Sequence[type[Fault]] = KINDS,
     say: Say,
 ) -> Outcome:
-    """Play a round on one of `PLACES` in which each possible kind of fault happens `each` times in every stage, but for the first
-    `calm` ones."""
+    """Play a round in a place of `_WORLDS`, in which each possible kind of fault happens `each` times in every stage, but for
+    the first `calm` ones."""
     chance, outcome = random.Random(seed), Outcome()
     came: list[tuple[list[str], State]] = []
     with _world(folder, story, chance, on) as place, closing(Reader(place.reading, seed, folder / "reader.log")) as reader:
@@ -203,7 +203,7 @@ def _happen(scene: Scene, kinds: Sequence[type[Fault]], say: Say) -> list[str]:
 @contextmanager
 def _world(folder: Path, story: Story, chance: random.Random, on: str) -> Iterator[World]:
     folder.mkdir(parents=True)
-    place = PLACES[on](folder, story.served.first, chance)
+    place = _WORLDS[on](folder, story.served.first, chance)
     place.tables = story.tables
     try:
         yield place

@@ -164,16 +164,20 @@ def test_who_waits_can_be_stopped(instance: dg.DagsterInstance) -> None:
         pass
 
 
-def test_a_place_that_was_given_back_just_when_somebody_queued_is_taken(instance: dg.DagsterInstance) -> None:
-    """Who finds no place queues for one; if the last one is given back in between, nobody has it who would hand it on."""
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_place_that_was_given_back_just_when_somebody_queued_is_taken(instance: dg.DagsterInstance, others: int) -> None:
+    """Who finds no place queues for one; if one is given back in between, nobody hands it on, whoever holds the others."""
     storage = instance.event_log_storage
-    storage.set_concurrency_slots("warehouse/t", 1)
+    storage.set_concurrency_slots("engine/glue", others + 1)
+    holding, _ = pools(instance)
+    for other in range(others):
+        assert storage.claim_concurrency_slot("engine/glue", holding.run.run_id, f"theirs {other}").is_claimed
     waiting, _ = pools(instance, patience=20)
-    storage.add_pending_step("warehouse/t", waiting.run.run_id, "mine", should_assign=False)
-    assert not storage.claim_concurrency_slot("warehouse/t", waiting.run.run_id, "mine").is_claimed
-    with waiting.place("warehouse/t", "mine", limit=1):
-        (holder,) = storage.get_concurrency_info("warehouse/t").claimed_slots
-        assert holder.run_id == waiting.run.run_id
+    storage.add_pending_step("engine/glue", waiting.run.run_id, "mine", should_assign=False)
+    assert not storage.claim_concurrency_slot("engine/glue", waiting.run.run_id, "mine").is_claimed
+    with waiting.place("engine/glue", "mine"):
+        holders = [slot.run_id for slot in storage.get_concurrency_info("engine/glue").claimed_slots]
+        assert Counter(holders) == Counter({holding.run.run_id: others, waiting.run.run_id: 1})
 
 
 @pytest.mark.parametrize("how", ["ended", "killed", "waiting when killed"])
