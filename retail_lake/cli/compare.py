@@ -73,7 +73,7 @@ def _rows(
     limit: int,
 ) -> Iterator[Difference]:
     """Rows matched by key and, where a key repeats, by the order of all their values."""
-    from retail_lake.warehouse.connection import literal, path_of, quoted
+    from retail_lake.duckdb_connection import literal, path_of, quoted
 
     sides = []
     for files in (local, spark):

@@ -28,10 +28,10 @@ def command(tables: tuple[str, ...], day: date, rows: int, engine: str) -> None:
     from retail_lake.cli.common import check_day, console, find_tables, grid, settings
     from retail_lake.cli.compare import differences
     from retail_lake.cli.trial import describe, staging
+    from retail_lake.duckdb_connection import connect
     from retail_lake.engines import local_engine, open_engine
     from retail_lake.lake.lake import Lake
     from retail_lake.tables import TABLES
-    from retail_lake.warehouse.connection import open_memory
 
     current = settings()
     check_day(day, current)
@@ -42,7 +42,7 @@ def command(tables: tuple[str, ...], day: date, rows: int, engine: str) -> None:
         job = describe(lake, table, day)
         waiting = console(stderr=True).status(f"{table.full_name} on local and {engine} ...")
         ours_at, theirs_at = staging(current, job, "local"), staging(current, job, engine)
-        with ours_at as here, theirs_at as there, open_memory(current) as connection, waiting:
+        with ours_at as here, theirs_at as there, connect(current) as connection, waiting:
             # The other one first: if something that it needs is missing, that is said at once.
             theirs, ours = other.run(there), local.run(here)
             found = differences(connection, table, ours, theirs, rows)

@@ -89,13 +89,13 @@ def _show_samples(out: Console, report: JobReport) -> None:
 def _show_rows(out: Console, current: Settings, table: Table, report: JobReport, limit: int) -> None:
     """Some staged rows, personal data masked."""
     from retail_lake.cli.common import print_rows
+    from retail_lake.duckdb_connection import connect, path_of
     from retail_lake.quality.masking import mask
-    from retail_lake.warehouse.connection import open_memory, path_of
 
     files = [path_of(f.uri) for f in report.staged if f.rows]
     if not files:
         return
-    with open_memory(current) as connection:
+    with connect(current) as connection:
         result = connection.execute("FROM read_parquet(?, hive_partitioning => false) LIMIT ?", [files, limit])
         names = [d[0] for d in result.description or []]
         rows = [[mask(v) if n in table.pii else v for n, v in zip(names, row, strict=True)] for row in result.fetchall()]

@@ -30,11 +30,12 @@ def answer(settings: Settings, query: str) -> Iterator[Found]:
     """The answer, read as it is asked for. Raises `ConfigurationFailure` with DuckDB's words and the names there are."""
     import duckdb
 
+    from retail_lake.duckdb_connection import connect
     from retail_lake.lake.lake import Lake
-    from retail_lake.warehouse.connection import attach, open_memory
+    from retail_lake.warehouse.connection import attach
 
     lake = Lake(settings)
-    with open_memory(settings) as connection:
+    with connect(settings) as connection:
         path = []
         if settings.warehouse_path.exists():
             attach(connection, settings.warehouse_path, read_only=True, wait=LOCK_WAIT_SECONDS)
@@ -81,7 +82,7 @@ def names_used(query: str) -> list[str]:
 def _add_views(connection: DuckDBPyConnection, lake: Lake, query: str) -> None:
     """A view over the current snapshot's files of each lake table that the query names."""
     from retail_lake.cost.relation import usage_relation
-    from retail_lake.warehouse.connection import literal, path_of, quoted
+    from retail_lake.duckdb_connection import literal, path_of, quoted
 
     for name in names_used(query):
         schema, table = name.split(".")

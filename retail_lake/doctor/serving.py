@@ -29,12 +29,13 @@ def checks(settings: Settings, after: str) -> Iterator[Check]:
 
 
 def _duckdb(settings: Settings) -> str:
-    from retail_lake.warehouse.connection import attach, open_memory
+    from retail_lake.duckdb_connection import connect
+    from retail_lake.warehouse.connection import attach
 
     path = settings.warehouse_path
     if not path.exists():
         return f"{path} is made by the first load"
-    with open_memory(settings) as connection:
+    with connect(settings) as connection:
         attach(connection, path, read_only=True, wait=1)
         served = "SELECT count(*) FROM duckdb_tables() WHERE database_name = 'warehouse' AND schema_name = 'main'"
         (tables,) = connection.execute(served).fetchall()[0]

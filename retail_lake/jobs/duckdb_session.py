@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -11,10 +10,10 @@ from urllib.parse import unquote
 
 from retail_lake.config import Settings
 from retail_lake.contract import Column, Table
+from retail_lake.duckdb_connection import connect, literal, path_of
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import JobDescription, PinnedInput, StagedFile
 from retail_lake.jobs.session import FilesRead, Row, as_struct, quarantined
-from retail_lake.spill import spill_folder
 from retail_lake.sql.render import render
 from retail_lake.sql.types import duckdb_type
 from retail_lake.storage import failures_of_duckdb
@@ -23,59 +22,6 @@ if TYPE_CHECKING:
     import duckdb
     from pyarrow import RecordBatch
     from pyarrow import Table as ArrowTable
-
-
-def literal(text: str) -> str:
-    """An SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def local_path(uri: str) -> str:
-    """A `file://` URI as the path DuckDB takes; any other URI as it is."""
-    return uri.removeprefix("file://")
-
-
-def connect(settings: Settings, database: str = ":memory:", *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection as the project uses it: UTC, bounded memory, no downloads, S3 where the settings name it."""
-    import duckdb
-
-    config: dict[str, Any] = {
-        "memory_limit": settings.memory_limit,
-        "threads": settings.threads or os.cpu_count() or 1,
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-    }
-    connection = duckdb.connect(database, read_only=read_only, config=config)
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET preserve_insertion_order = false")
-    connection.execute("SET enable_progress_bar = false")
-    connection.execute(f"SET temp_directory = {literal(str(spill_folder(settings)))}")
-    connection.execute("SET partitioned_write_max_open_files = 1000")
-    if "s3://" in f"{settings.lake_uri} {settings.landing_uri}":
-        use_s3(connection, settings)
-    return connection
-
-
-def use_s3(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Let a connection read and write S3, with the credentials of the environment's own chain.
-
-    Raises `DataFailure` never; a missing credential shows when S3 refuses.
-    """
-    import boto3
-    from duckdb_extensions import import_extension
-
-    import_extension("httpfs", con=connection)
-    connection.execute("LOAD httpfs")
-    found = boto3.Session().get_credentials()
-    options = {"REGION": settings.region}
-    if found is not None:
-        frozen = found.get_frozen_credentials()
-        options |= {"KEY_ID": frozen.access_key, "SECRET": frozen.secret_key}
-        options |= {"SESSION_TOKEN": frozen.token} if frozen.token else {}
-    if settings.s3_endpoint:
-        scheme, _, host = settings.s3_endpoint.partition("://")
-        options |= {"ENDPOINT": host, "URL_STYLE": "path", "USE_SSL": "true" if scheme == "https" else "false"}
-    connection.execute(f"CREATE SECRET (TYPE s3, {', '.join(f'{k} {literal(str(v))}' for k, v in options.items())})")
 
 
 def arrow_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> ArrowTable:
@@ -92,7 +38,7 @@ def parquet_sql(connection: duckdb.DuckDBPyConnection, pinned: PinnedInput, colu
     if not pinned.files:
         nulls = ", ".join(f'CAST(NULL AS {duckdb_type(c.type)}) AS "{c.name}"' for c in columns)
         return f"SELECT {nulls} WHERE false"
-    paths = ", ".join(literal(local_path(f.uri)) for f in pinned.files)
+    paths = ", ".join(literal(path_of(f.uri)) for f in pinned.files)
     scan = f"read_parquet([{paths}], hive_partitioning = false, union_by_name = {str(pinned.evolved).lower()})"
     present = {c.name for c in columns}
     if pinned.evolved:
@@ -158,7 +104,7 @@ class DuckDBSession:
         return f"to_json({as_struct(columns)})"
 
     def stage(self, sql: str, uri: str, day: str | None) -> list[StagedFile]:
-        target = local_path(uri)
+        target = path_of(uri)
         if "://" not in target:
             Path(target).mkdir(parents=True, exist_ok=True)
         partition = f', PARTITION_BY ("{day}"), WRITE_PARTITION_COLUMNS true' if day else ""

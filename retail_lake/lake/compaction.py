@@ -105,12 +105,13 @@ def _files(stored: IcebergTable) -> dict[date | None, set[str]]:
 
 def _write(lake: Lake, table: Table, uri: str, day: date | None, files: Sequence[DataFile], evolved: bool) -> StagedFile:
     """The rows of these files as one, in their order and in the contract's types."""
-    from retail_lake.jobs.duckdb_session import connect, literal, local_path, parquet_sql
+    from retail_lake.duckdb_connection import connect, literal, path_of
+    from retail_lake.jobs.duckdb_session import parquet_sql
     from retail_lake.sql.types import duckdb_type
 
     expected = sum(f.rows for f in files)
     pinned = PinnedInput(table=table.full_name, snapshot_id=None, sequence=0, files=tuple(files), evolved=evolved)
-    target = local_path(uri)
+    target = path_of(uri)
     if "://" not in target:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
     columns = ", ".join(f'CAST("{c.name}" AS {duckdb_type(c.type)}) AS "{c.name}"' for c in table.columns)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from retail_lake.config import Settings
 from retail_lake.contract import Table
+from retail_lake.duckdb_connection import connect, path_of, quoted
 from retail_lake.failure import refuse_together
 from retail_lake.sql.types import duckdb_type
 from retail_lake.storage import failures_of_duckdb
 from retail_lake.warehouse.base import LoadOutcome, PublishedFiles
-from retail_lake.warehouse.connection import attach, open_memory, path_of, quoted
+from retail_lake.warehouse.connection import attach
 from retail_lake.warehouse.published import Entry, Ledger, Load, Published, other_rows, pin
 from retail_lake.warehouse.schema import LEDGER, address, check_compatible, ensure_ledger, ensure_table
 
@@ -74,7 +75,7 @@ class DuckDBWarehouse:
     @contextmanager
     def _attached(self, *, read_only: bool = True) -> Iterator[DuckDBPyConnection]:
         path = self.settings.warehouse_path
-        with failures_of_duckdb(f"the warehouse {path}"), open_memory(self.settings) as connection:
+        with failures_of_duckdb(f"the warehouse {path}"), connect(self.settings) as connection:
             attach(connection, path, read_only=read_only, wait=self.lock_wait)
             yield connection
 

@@ -12,7 +12,7 @@ from duckdb_extensions import import_extension
 from pyiceberg.catalog.sql import SqlCatalog
 
 from retail_lake.demo.serve import serve
-from retail_lake.jobs.duckdb_session import connect
+from retail_lake.duckdb_connection import connect
 from retail_lake.lake.lake import Lake
 from retail_lake.lake.maintenance import remove_orphans
 from retail_lake.lake.recover import Did, recover

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from retail_lake.config import Settings
+from retail_lake.duckdb_connection import connect
 from retail_lake.engines.local import LocalEngine
 from retail_lake.jobs import __main__ as program
 from retail_lake.jobs.description import JobDescription
 from retail_lake.jobs.duckdb_session import DuckDBSession
-from retail_lake.warehouse.connection import open_memory
 
 JOB = JobDescription(
     job_id="job", run_id="run", table="silver.stores", days=(), code_version="1", fingerprints={}, inputs=(), staging="nowhere",
@@ -47,7 +47,7 @@ def tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("opened", [session, open_memory])
+@pytest.mark.parametrize("opened", [session, connect])
 def test_what_spills_is_below_the_home_and_each_connection_s_own(
     tmp_path: Path, tmp: Path, opened: Callable[[Settings], AbstractContextManager[Any]]
 ) -> None:
@@ -69,7 +69,7 @@ def test_what_a_killed_process_left_is_taken_away_in_time(tmp_path: Path) -> Non
         folder.mkdir(parents=True)
         (folder / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"spilled")
     os.utime(left, (time.time() - 3 * 86400,) * 2)
-    with open_memory(Settings(home=tmp_path)):
+    with connect(Settings(home=tmp_path)):
         assert (left.exists(), young.exists()) == (False, True)
 
 
