@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import gzip
 from collections import deque
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Final
 
 from retail_lake.aws import client, code_of
 from retail_lake.config import Settings
 from retail_lake.engines.control import Log
-from retail_lake.storage import read_bytes
+from retail_lake.storage import list_files, read_bytes
 
 STREAMS: Final = ("stderr", "stdout")
+APART: Final = timedelta(seconds=30)
+"""How long after one stream the other may be copied, if there is one."""
 
 
 def cloudwatch_tail(settings: Settings, group: str, stream: str, lines: int) -> list[str]:
@@ -36,16 +39,16 @@ def cloudwatch_tail(settings: Settings, group: str, stream: str, lines: int) -> 
 def s3_tail(settings: Settings, folder: str, lines: int) -> Log:
     """The last lines of a process's two streams, half of them of each, where a service copies both to a folder.
 
-    Spark hands on what a Python program prints, errors and all, as output of its own: what it logs itself is in the other.
+    Spark hands on what a Python program prints, errors and all, as output of its own: what it logs itself is in the other. They
+    are copied one after the other, so that the second is waited for.
     """
-    found = [_end(settings, f"{folder}/{stream}.gz", lines // 2) for stream in STREAMS]
-    return Log(tuple(line for tail in found for line in tail or ()), arrived=any(tail is not None for tail in found))
+    written = {file.key: file.modified for file in list_files(folder, settings)}
+    copied = [f"{stream}.gz" for stream in STREAMS if f"{stream}.gz" in written]
+    long_ago = datetime.now(UTC).replace(tzinfo=None) - APART
+    arrived = len(copied) == len(STREAMS) or any(written[name] < long_ago for name in copied)
+    return Log(tuple(line for name in copied for line in _end(settings, f"{folder}/{name}", lines // 2)), arrived)
 
 
-def _end(settings: Settings, uri: str, lines: int) -> list[str] | None:
-    try:
-        data = read_bytes(uri, settings)
-    except FileNotFoundError:
-        return None
-    with gzip.open(BytesIO(data)) as text:
+def _end(settings: Settings, uri: str, lines: int) -> list[str]:
+    with gzip.open(BytesIO(read_bytes(uri, settings))) as text:
         return [line.decode(errors="replace").rstrip() for line in deque(text, maxlen=lines)]
