@@ -33,7 +33,8 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "landing"
 
 
-@pytest.mark.parametrize("tables", [STORES, pytest.param(SALES, marks=pytest.mark.full)], ids=["stores", "sales"])
+@pytest.mark.full
+@pytest.mark.parametrize("tables", [STORES, SALES], ids=["stores", "sales"])
 def test_overlapping_backfills_and_a_daily_run_give_the_tables_of_one_alone(
     landing: Path, tmp_path: Path, tables: tuple[str, ...]
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def test_a_long_range_of_small_days_is_one_piece() -> None:
     assert cut(year, dict.fromkeys(year, 4_000), 6_000_000) == [year]
 
 
+@pytest.mark.full
 def test_several_jobs_give_the_tables_of_one(landing: Path, tmp_path: Path) -> None:
     one, several = (Lake(settings(tmp_path / name, landing, job_rows=rows)) for name, rows in (("one", 10**6), ("several", 1)))
     built = {lake: build(lake, DAYS) for lake in (one, several)}

@@ -189,6 +189,7 @@ def test_another_account_is_asked_for_by_its_id(aws: Aws, tmp_path: Path) -> Non
     assert visible(in_glue(tmp_path), DIM) == {None: [5]}
 
 
+@pytest.mark.full
 def test_on_s3_the_tables_are_those_of_a_local_run(
     aws: Aws, landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def test_other_clients_read_it_from_s3(on_s3: Lake, s3: S3Server) -> None:
     assert len(sold) == rows > 0
 
 
+@pytest.mark.full
 def test_a_lost_catalog_is_rebuilt_from_s3(on_s3: Lake, tmp_path: Path) -> None:
     lost = {"home": tmp_path, "catalog_uri": f"sqlite:///{tmp_path}/catalog.db"}
     again = Lake(on_s3.settings.model_copy(update=lost))
