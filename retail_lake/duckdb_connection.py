@@ -1,7 +1,7 @@
 """Connections to DuckDB as the project uses it: UTC, bounded memory, what spills in the home, nothing downloaded, S3 with the
 credentials that AWS's own chain finds.
 
-Belongs here: opening one, and how its SQL names things. Does not: what is done with it (`jobs/duckdb_session.py`, `warehouse/`).
+Belongs here: opening one, and how it names files. Does not: what is done with it (`jobs/duckdb_session.py`, `warehouse/`).
 """
 
 from __future__ import annotations
@@ -10,19 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from retail_lake.config import Settings
 from retail_lake.spill import spill_folder
+from retail_lake.sql.quote import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-
-def quoted(name: str) -> str:
-    """An identifier in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A string in SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def path_of(uri: str) -> str:

@@ -73,7 +73,8 @@ def _rows(
     limit: int,
 ) -> Iterator[Difference]:
     """Rows matched by key and, where a key repeats, by the order of all their values."""
-    from retail_lake.duckdb_connection import literal, path_of, quoted
+    from retail_lake.duckdb_connection import path_of
+    from retail_lake.sql.quote import literal, quoted
 
     sides = []
     for files in (local, spark):

@@ -82,7 +82,8 @@ def names_used(query: str) -> list[str]:
 def _add_views(connection: DuckDBPyConnection, lake: Lake, query: str) -> None:
     """A view over the current snapshot's files of each lake table that the query names."""
     from retail_lake.cost.relation import usage_relation
-    from retail_lake.duckdb_connection import literal, path_of, quoted
+    from retail_lake.duckdb_connection import path_of
+    from retail_lake.sql.quote import literal, quoted
 
     for name in names_used(query):
         schema, table = name.split(".")

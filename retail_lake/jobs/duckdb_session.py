@@ -10,10 +10,11 @@ from urllib.parse import unquote
 
 from retail_lake.config import Settings
 from retail_lake.contract import Column, Table
-from retail_lake.duckdb_connection import connect, literal, path_of
+from retail_lake.duckdb_connection import connect, path_of
 from retail_lake.failure import DataFailure
 from retail_lake.jobs.description import JobDescription, PinnedInput, StagedFile
 from retail_lake.jobs.session import FilesRead, Row, as_struct, quarantined
+from retail_lake.sql.quote import literal
 from retail_lake.sql.render import render
 from retail_lake.sql.types import duckdb_type
 from retail_lake.storage import failures_of_duckdb

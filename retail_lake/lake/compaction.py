@@ -105,8 +105,9 @@ def _files(stored: IcebergTable) -> dict[date | None, set[str]]:
 
 def _write(lake: Lake, table: Table, uri: str, day: date | None, files: Sequence[DataFile], evolved: bool) -> StagedFile:
     """The rows of these files as one, in their order and in the contract's types."""
-    from retail_lake.duckdb_connection import connect, literal, path_of
+    from retail_lake.duckdb_connection import connect, path_of
     from retail_lake.jobs.duckdb_session import parquet_sql
+    from retail_lake.sql.quote import literal
     from retail_lake.sql.types import duckdb_type
 
     expected = sum(f.rows for f in files)

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from retail_lake.duckdb_connection import literal
 from retail_lake.failure import DataFailure, TransientFailure
+from retail_lake.sql.quote import literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from retail_lake.config import Settings
 from retail_lake.contract import Table
-from retail_lake.duckdb_connection import connect, path_of, quoted
+from retail_lake.duckdb_connection import connect, path_of
 from retail_lake.failure import refuse_together
+from retail_lake.sql.quote import quoted
 from retail_lake.sql.types import duckdb_type
 from retail_lake.storage import failures_of_duckdb
 from retail_lake.warehouse.base import LoadOutcome, PublishedFiles

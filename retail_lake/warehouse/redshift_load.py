@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from retail_lake.duckdb_connection import quoted
+from retail_lake.sql.quote import quoted
 from retail_lake.warehouse.data_api import Statement, asserted
 from retail_lake.warehouse.manifest import Alike
 from retail_lake.warehouse.published import Ledger, Load, other_rows

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from retail_lake.config import Settings
 from retail_lake.contract import Column, Table
-from retail_lake.duckdb_connection import quoted
+from retail_lake.sql.quote import quoted
 from retail_lake.warehouse.data_api import DataApi, Statement
 from retail_lake.warehouse.fit import check_fit, table_comment
 from retail_lake.warehouse.redshift_types import contract_type, redshift_type

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from retail_lake.contract import Table
-from retail_lake.duckdb_connection import literal, quoted
+from retail_lake.sql.quote import literal, quoted
 from retail_lake.sql.types import duckdb_type
 from retail_lake.warehouse.fit import check_fit, table_comment
 

@@ -109,6 +109,7 @@ CASES = (
         jobs=2,
     ),
     Case("a success that never reported", _job("glue", JobFault.SILENT), "never reported", jobs=2),
+    Case("S3 answers 503 to the run", _refused("s3", "PutObject", "SlowDown", 4, status=503), through_front=True),
     Case(
         "S3 answers 503 more often than a client tries",
         _refused("s3", "PutObject", "SlowDown", 4, status=503, where=_rows),
