@@ -43,8 +43,8 @@ _PASSING: Final = frozenset(
     }
 )  # fmt: skip
 """What the machine cannot do now and may be able to later: a full disk is made room on, a network comes back."""
-_DISK_FULL: Final = ("No space left on device", "database or disk is full", "disk I/O error")
-"""How the databases say it, which have errors of their own."""
+_SAID: Final = ("No space left on device", "database or disk is full", "disk I/O error", "database is locked")
+"""How the databases say it, which have errors of their own. Locked is a file that others write to for longer than one waits."""
 _NO_ANSWER: Final = frozenset(
     {
         "psycopg.OperationalError",
@@ -86,7 +86,7 @@ def of_the_machine(error: BaseException) -> bool:
     driver = _of_driver(error)
     if driver is not None and of_the_machine(driver):
         return True
-    return any(said in str(error) for said in _DISK_FULL)
+    return any(said in str(error) for said in _SAID)
 
 
 def words(error: BaseException) -> str:

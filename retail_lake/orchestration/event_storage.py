@@ -47,7 +47,7 @@ DAY_CHECK = "day"
 
 
 class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
-    """One SQLite file for the events of all runs, in which whatever happens inside `transaction()` is committed at once."""
+    """One SQLite file for the events of all runs, in which whatever is stored inside `batch()` is committed at once."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         # Dagster batches the events it plans a run with only if this variable says so; a batch is what this class is for.
@@ -82,11 +82,23 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
                 yield connection
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything this thread stores or reads inside is one transaction: all of it is kept, or none of it."""
-        if getattr(self._here, "connection", None) is not None:
+    def batch(self) -> Iterator[None]:
+        """What this thread stores inside is written at the end, in one transaction; if the block raises, none of it is.
+
+        Until then the database is free. A thread that logs holds the handler of its run's log while it waits for the database,
+        so that a thread which had the database and logged would wait for it, and it for that thread.
+        """
+        waiting: list[EventLogEntry] = []
+        self._here.waiting = waiting
+        try:
             yield
-            return
+        finally:
+            self._here.waiting = None
+        if waiting:
+            self.store_event_batch(waiting)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
         with self._connections().begin() as connection:
             self._here.connection, self._here.assets = connection, {}
             try:
@@ -97,13 +109,16 @@ class BatchedSqliteEventLogStorage(ConsolidatedSqliteEventLogStorage):
                 self._here.connection, self._here.assets = None, None
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store one event, and what follows from it, in one transaction."""
-        with self.transaction():
+        """Store one event, and what follows from it, in one transaction: the one of its batch, if there is one."""
+        if (waiting := getattr(self._here, "waiting", None)) is not None:
+            waiting.append(event)
+            return
+        with self._transaction():
             super().store_event(self._readable(event))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store many events in one transaction."""
-        with self.transaction():
+        with self._transaction():
             planned: list[EventLogEntry] = []
             for event in events:
                 if event.dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION_PLANNED:

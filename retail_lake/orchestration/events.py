@@ -44,7 +44,7 @@ def emit(context: dg.AssetExecutionContext, events: Iterable[Any]) -> None:
 
 def _emit(context: dg.AssetExecutionContext, batch: Sequence[Any]) -> None:
     storage = context.instance.event_log_storage
-    together: AbstractContextManager[None] = getattr(storage, "transaction", nullcontext)()
+    together: AbstractContextManager[None] = getattr(storage, "batch", nullcontext)()
     with together:
         for event in batch:
             context.log_event(event)

@@ -35,7 +35,7 @@ class World:
         self.changed: dict[str, dict[Day, str]] = {}
         self._cursor: Any = None
         self.restart()
-        with instance.event_log_storage.transaction():  # type: ignore[attr-defined]
+        with instance.event_log_storage.batch():  # type: ignore[attr-defined]
             for name in LAKE:  # the warehouse holds what the lake publishes
                 for day in self.published[name]:
                     self.load(name, day)

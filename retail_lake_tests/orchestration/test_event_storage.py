@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -15,7 +17,9 @@ import pytest
 from dagster import AssetCheckKey, AssetKey, DagsterEventType
 from dagster._core.storage.event_log.base import EventLogStorage
 
+from retail_lake.orchestration import event_storage
 from retail_lake.orchestration.event_storage import BatchedSqliteEventLogStorage
+from retail_lake.orchestration.events import emit
 from retail_lake.orchestration.instance import open_instance
 from retail_lake.orchestration.run import RANGE_END, RANGE_START
 from retail_lake_tests.orchestration.fakes import FakeFlow, fake_definitions, fake_settings
@@ -140,13 +144,42 @@ def test_a_batch_is_kept_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
     with open_instance(fake_settings(tmp_path)) as instance:
         storage = instance.event_log_storage
         assert isinstance(storage, BatchedSqliteEventLogStorage)
-        with pytest.raises(RuntimeError, match="killed"), storage.transaction():
+        with pytest.raises(RuntimeError, match="killed"), storage.batch():
             instance.report_runless_asset_event(dg.AssetMaterialization(AssetKey("x"), partition="2017-01-01"))
             raise RuntimeError("killed")
         assert storage.get_materialized_partitions(AssetKey("x")) == set()
         assert not storage.has_asset_key(AssetKey("x"))
         instance.report_runless_asset_event(dg.AssetMaterialization(AssetKey("x"), partition="2017-01-01"))
         assert storage.get_materialized_partitions(AssetKey("x")) == {"2017-01-01"}
+
+
+def test_a_thread_says_something_while_its_run_tells_what_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_storage, "BUSY_SECONDS", 2)
+    said = 0
+
+    def build(context: dg.AssetExecutionContext) -> None:
+        told = threading.Event()
+
+        def work() -> None:
+            nonlocal said
+            while not told.is_set():
+                context.log.info("at work")
+                said += 1
+
+        with ThreadPoolExecutor(1) as threads:
+            working = threads.submit(work)
+            try:
+                for batch in range(BATCHES):
+                    emit(context, [dg.AssetMaterialization("x", partition=f"{batch}-{i}") for i in range(PER_BATCH)])
+            finally:
+                told.set()
+            working.result()
+
+    with open_instance(fake_settings(tmp_path)) as instance:
+        run = dg.materialize([dg.asset(name="built")(lambda context: build(context))], instance=instance)
+        assert len(instance.event_log_storage.get_materialized_partitions(AssetKey("x"))) == BATCHES * PER_BATCH
+        heard = [entry for entry in instance.all_logs(run.run_id) if entry.user_message == "at work"]
+    assert len(heard) == said > 0
 
 
 def test_a_run_that_somebody_else_found_dead_is_stored_as_failed(tmp_path: Path) -> None:

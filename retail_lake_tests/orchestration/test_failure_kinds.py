@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sqlite3
 from datetime import date
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def failed(home: Path, flow: FakeFlow) -> tuple[dg.DagsterRun, str, list[str]]:
         (OSError(errno.ENOSPC, "No space left on device"), "transient", True),
         (RuntimeError("IO Error: Could not write file: No space left on device"), "transient", True),
         (ConnectionResetError("reset by peer"), "transient", True),
+        (sqlite3.OperationalError("database is locked"), "transient", True),
         (FileNotFoundError(errno.ENOENT, "no such file"), "bug", False),
     ],
 )
