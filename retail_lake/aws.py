@@ -21,14 +21,21 @@ _MAKING = threading.Lock()
 """Clients may be shared by threads, but boto3 makes one at a time."""
 _PASSING: Final = frozenset(
     {
+        # What botocore calls an answer that is not in AWS's own words: of a load balancer, or of a proxy on the way.
+        "500",
+        "502",
+        "503",
+        "504",
         "ActiveSessionsExceededException",
         "ActiveStatementsExceededException",
         "ConcurrentModificationException",
         "ConcurrentRunsExceededException",
         "EC2ThrottledException",
         "InternalError",
+        "InternalFailure",
         "InternalServerError",
         "InternalServerException",
+        "InternalServiceError",
         "InternalServiceException",
         "OperationTimeoutException",
         "ProvisionedThroughputExceededException",
