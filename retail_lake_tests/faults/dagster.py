@@ -12,6 +12,7 @@ import subprocess
 import sys
 from typing import Final
 
+from retail_lake.orchestration.failed import FAILURE_TAG
 from retail_lake.orchestration.instance import WORKSPACE_FILE, environment, open_instance, project_file
 from retail_lake_tests.faults.processes import Process, members
 from retail_lake_tests.faults.world import World
@@ -21,6 +22,8 @@ DAEMON_NAME: Final = "daemon"
 WEBSERVER_NAME: Final = "webserver"
 _WORKER: Final = "spawn_main"
 """What a run that the daemon launched looks like among processes."""
+_SAID: Final = 400
+"""How much is told of what a run or a sensor said last."""
 
 
 class Dagster:
@@ -70,6 +73,23 @@ class Dagster:
         begun = RunsFilter(statuses=[DagsterRunStatus.STARTING, DagsterRunStatus.STARTED])
         with open_instance(self._world.settings) as instance:
             return {*instance.get_run_ids(begun)}
+
+    def told(self) -> str:
+        """What is on record of the runs that did not succeed, each with the last that it said, and of the sensors that failed."""
+        from dagster import DagsterRunStatus
+        from dagster._core.scheduler.instigation import TickStatus
+
+        lines: list[str] = []
+        with open_instance(self._world.settings) as instance:
+            for run in reversed(instance.get_runs()):
+                if run.status is not DagsterRunStatus.SUCCESS:
+                    of = ", ".join(sorted(".".join(key.path) for key in run.asset_selection or ()))
+                    lines.append(f"run {run.run_id[:8]} {run.status.value}, {run.tags.get(FAILURE_TAG, 'no kind')}: {of}")
+                    lines += [f"  {entry.user_message[-_SAID:]}" for entry in instance.all_logs(run.run_id)[-2:]]
+            for sensor in instance.all_instigator_state():
+                ticks = instance.get_ticks(sensor.instigator_origin_id, sensor.selector_id, statuses=[TickStatus.FAILURE])
+                lines += [f"{sensor.name}: {tick.error.message[-_SAID:]}" for tick in ticks[:1] if tick.error]
+        return "\n".join(lines)
 
     def close(self) -> None:
         """Ask both to end."""

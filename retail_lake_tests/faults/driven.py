@@ -76,7 +76,7 @@ def play(story: Story, folder: Path, seed: int, *, on_aws: bool = False, each: i
                     time.sleep(chance.uniform(0, 10))
                     dagster.restart()
                 say("everything has arrived")
-                _settle(place, story.served.first, last, say)
+                _settle(place, dagster, story.served.first, last, say)
             seen = reader.seen()
         found = take(place.settings)
         # A day that nothing arrived for is not on record here: nobody asked for it.
@@ -134,7 +134,7 @@ def _in_flight(dagster: Dagster) -> Process | None:
     return None
 
 
-def _settle(place: World, first: date, last: date, say: Say) -> None:
+def _settle(place: World, dagster: Dagster, first: date, last: date, say: Say) -> None:
     """Wait until there is nothing left to do, though nobody asks for anything."""
     lake, warehouse = Lake(place.settings), open_warehouse(place.settings)
     days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
@@ -148,9 +148,7 @@ def _settle(place: World, first: date, last: date, say: Say) -> None:
         behind = behind or judge.open_launches(place.settings)
         behind = behind or (["the queue"] if (queue := standing(place.settings)) and queue.waiting else [])
     if behind:
-        raise NeverSettles(
-            f"after {LIMIT} s these are not up to date: {', '.join(behind)}; logs of the servers in {place.folder}"
-        )
+        raise NeverSettles(f"after {LIMIT} s these are not up to date: {', '.join(behind)}\n{dagster.told()}")
     say(f"settled {time.monotonic() - started:.0f} s after the last arrival")
 
 
